@@ -1,1 +1,36 @@
-console.log(process.version, process.argv.slice(2), process.execPath);
+// argv → command. Errors a person can mend are one line on standard error and exit status 2; anything else is a fault
+// of the program and shows where it came from.
+
+import { Command } from "commander";
+import { registerDemo } from "./cli/demo.ts";
+import { registerExport } from "./cli/export.ts";
+import { registerInit } from "./cli/init.ts";
+import { registerKeys } from "./cli/keys.ts";
+import { printable } from "./cli/printable.ts";
+import { registerServe } from "./cli/serve.ts";
+import { registerToken } from "./cli/token.ts";
+import { registerVerify } from "./cli/verify.ts";
+
+const program = new Command("scimseal")
+  .description("A SCIM 2.0 proxy that lets no provisioning change through before a signed record of it exists.")
+  .showHelpAfterError("(scimseal --help shows how)");
+
+for (const register of [
+  registerServe,
+  registerDemo,
+  registerInit,
+  registerToken,
+  registerKeys,
+  registerVerify,
+  registerExport,
+]) {
+  register(program);
+}
+
+try {
+  await program.parseAsync();
+} catch (cause) {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  process.stderr.write(`scimseal: ${message.split("\n").map(printable).join("\n")}\n`);
+  process.exit(2);
+}

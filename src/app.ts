@@ -1,0 +1,252 @@
+// The application: the only file that knows every room. Brings the ledgers up first, then the listeners, so that
+// nothing can be asked before everything can be recorded; on the way down the order is reversed.
+
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getHeapStatistics } from "node:v8";
+import { MemoryStore } from "express-rate-limit";
+import type { Logger } from "pino";
+import { createAdminServer } from "./admin.ts";
+import { AuditorAuthenticator } from "./auth/auditors.ts";
+import { ClientAuthenticator } from "./auth/clients.ts";
+import { CredentialStore } from "./auth/credentialStore.ts";
+import { TOKEN_REQUEST_BYTES, tokenEndpoint } from "./auth/tokenEndpoint.ts";
+import { compileNetworks } from "./config/address.ts";
+import type { Config, ListenerTls } from "./config/schema.ts";
+import type { EventName } from "./ledger/entry.ts";
+import { Ledgers, newUuid } from "./ledgers.ts";
+import { BodyBudget, BodyHold, readBody } from "./proxy/body.ts";
+import type { Connector, ProxyContext } from "./proxy/connector.ts";
+import { Pipeline } from "./proxy/pipeline.ts";
+import { Refusal } from "./proxy/refusal.ts";
+import { sendRefusal } from "./proxy/reply.ts";
+import { createScimServer } from "./proxy/server.ts";
+import { Target } from "./proxy/target.ts";
+import type { EmbeddedUrls } from "./storage/embedded.ts";
+import { Metrics } from "./telemetry/metrics.ts";
+
+/** How long a stop waits for the writes under way; longer than any target's deadline should be. */
+const DRAIN_MS = 60_000;
+
+/** A running instance. */
+export interface App {
+  /** `http://host:port` as bound. */
+  scimUrl: string;
+  adminUrl: string;
+  /** What identity providers call: the configured public URL or the listener's own. */
+  publicUrl: string;
+  embeddedUrls: EmbeddedUrls | undefined;
+  /** Unready first; then no new connections; every write under way to its recorded end; then everything else. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Starts an instance; on any failure nothing of it keeps running, and the error says why. */
+export async function startApp(config: Config, log: Logger): Promise<App> {
+  const ledgers = new Ledgers();
+  const metrics = new Metrics(() =>
+    [...ledgers.all.values()].map(({ name, writer }) => ({
+      name,
+      size: () => writer.size,
+      openTransactions: () => writer.openTransactions,
+      isReady: () => writer.status.ready,
+    })),
+  );
+  await ledgers.open(config, log, (ledger) => ({
+    batchCommitted: (entries, durationMs) => metrics.batchCommitted(ledger, entries, durationMs),
+  }));
+  const closers: (() => Promise<void> | void)[] = [() => ledgers.close()];
+  try {
+    return await listen(config, log, ledgers, metrics, closers);
+  } catch (cause) {
+    for (const close of closers.reverse()) await close();
+    throw cause;
+  }
+}
+
+async function listen(
+  config: Config,
+  log: Logger,
+  ledgers: Ledgers,
+  metrics: Metrics,
+  closers: (() => Promise<void> | void)[],
+): Promise<App> {
+  const credentials = new CredentialStore(config.dataDir, { log });
+  closers.push(() => credentials.close());
+  const clients = new ClientAuthenticator(config, {
+    log,
+    credentials,
+    keyOfLedger: (name) => ledgerOf(ledgers, name).tokenKey,
+  });
+  const auditors = new AuditorAuthenticator(credentials);
+  const failures = new MemoryStore();
+  failures.init({ windowMs: 60_000 } as Parameters<typeof failures.init>[0]);
+  closers.push(() => failures.shutdown());
+
+  const connectors = new Map<string, Connector>();
+  const context: ProxyContext = {
+    connectors,
+    authenticate: (authorization) => clients.authenticate(authorization),
+    tooManyFailures: async (address) => {
+      const { totalHits } = await failures.increment(address);
+      return totalHits > config.scim.limits.authFailuresPerMinute;
+    },
+    limits: config.scim.limits,
+    failClosed: config.failClosed,
+    isTrustedProxy: compileNetworks(config.scim.trustedProxies),
+    isEncrypted: config.scim.tls !== undefined,
+    uuid: newUuid,
+    log,
+    observer: metrics,
+  };
+  const budget = new BodyBudget(budgetBytes(config));
+  const pipeline = new Pipeline(context, budget);
+  const scimTls = await readTls(config.scim.tls);
+  const scim = createScimServer({
+    handle: (request, response) => pipeline.handle(request, response),
+    tokenEndpoint: (request, response) => issueToken(clients, context, budget, request, response),
+    limits: config.scim.limits,
+    ...(scimTls ? { tls: scimTls } : {}),
+    onParserRefusal: (code) => metrics.refused("none", code, code),
+  });
+  let stopping = false;
+  const adminTls = await readTls(config.admin.tls);
+  const admin = createAdminServer({
+    audit: {
+      authenticate: (authorization) => auditors.authenticate(authorization),
+      readers: new Map([...ledgers.all.values()].map(({ name, reader }) => [name, reader])),
+    },
+    registry: metrics.registry,
+    readiness: () => [
+      ...(stopping ? [{ reason: "stopping" }] : []),
+      ...[...ledgers.all.values()].flatMap(({ name, writer: { status } }) =>
+        status.ready ? [] : [{ reason: status.code, ledger: name, detail: status.detail }],
+      ),
+    ],
+    ...(adminTls ? { tls: adminTls } : {}),
+  });
+
+  const scimUrl = await bind(scim, config.scim.listen, scimTls !== undefined);
+  closers.push(() => closeServer(scim));
+  const publicUrl = (config.publicUrl ?? scimUrl).replace(/\/+$/, "");
+  for (const [name, connector] of Object.entries(config.connectors)) {
+    const target = new Target(connector.target);
+    closers.push(() => target.close());
+    const ledger = ledgerOf(ledgers, connector.ledger);
+    connectors.set(name, {
+      connector: name,
+      ids: connector.ids,
+      tokenKey: ledger.tokenKey,
+      ledger: ledger.writer,
+      target,
+      publicBase: `${publicUrl}/${name}/scim/v2`,
+      redact: connector.redact,
+      auditReads: connector.auditReads,
+    });
+  }
+  const adminUrl = await bind(admin, config.admin.listen, adminTls !== undefined);
+  closers.push(() => closeServer(admin));
+  await recordEvent(ledgers, log, "instance-started", { runtime: process.version, configuration: await digestOf(config.file) });
+  log.info({ scimUrl, adminUrl, connectors: [...connectors.keys()], ledgers: [...ledgers.all.keys()] }, "scimseal is ready");
+
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    stopping = true;
+    log.info({ inFlight: pipeline.inFlight }, "stopping: unready, draining");
+    pipeline.drain();
+    const isClosed = closeServer(scim);
+    const deadline = Date.now() + DRAIN_MS;
+    while (pipeline.inFlight > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    scim.closeAllConnections();
+    await isClosed;
+    await recordEvent(ledgers, log, "instance-stopped", {});
+    for (const close of closers.reverse()) await close();
+    log.info("stopped");
+  };
+  return {
+    scimUrl,
+    adminUrl,
+    publicUrl,
+    embeddedUrls: ledgers.embeddedUrls,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+function ledgerOf(ledgers: Ledgers, name: string) {
+  const ledger = ledgers.all.get(name);
+  if (!ledger) throw new Error(`connector names ledger ${name}, which is not open`);
+  return ledger;
+}
+
+/** Bodies live beside the heap, but reading one takes heap too: a small heap takes fewer at a time. */
+function budgetBytes(config: Config): number {
+  const { bufferedBytes, bulkBytes } = config.scim.limits;
+  const share = Math.floor(getHeapStatistics().heap_size_limit / 8);
+  return Math.max(Math.min(bufferedBytes, share), Math.min(bulkBytes, bufferedBytes));
+}
+
+async function issueToken(
+  clients: ClientAuthenticator,
+  context: ProxyContext,
+  budget: BodyBudget,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const hold = new BodyHold(budget);
+  try {
+    const body = await readBody(request, response, TOKEN_REQUEST_BYTES, hold);
+    const answer = await tokenEndpoint(clients.oauth, { headers: request.headers, body });
+    const isTooMany = answer.status === 401 && (await context.tooManyFailures(request.socket.remoteAddress ?? ""));
+    if (isTooMany) throw new Refusal("authentication_rate_limited");
+    response.writeHead(answer.status, { ...answer.headers, "content-length": Buffer.byteLength(answer.body) });
+    response.end(answer.body);
+  } catch (cause) {
+    if (cause instanceof Refusal) sendRefusal(response, cause);
+    else response.destroy();
+  } finally {
+    hold.release();
+  }
+}
+
+async function recordEvent(ledgers: Ledgers, log: Logger, name: EventName, details: object): Promise<void> {
+  for (const { name: ledger, writer } of ledgers.all.values()) {
+    try {
+      await writer.append({ body: { type: "event", event: { name, ...details } }, attachments: [] });
+    } catch (cause) {
+      // A start must not go on without its record; a stop must not hang on it.
+      if (name !== "instance-stopped") throw cause;
+      log.warn({ ledger }, "the stop was not recorded; a recovery will tell");
+    }
+  }
+}
+
+async function digestOf(file: string): Promise<string> {
+  return createHash("sha256").update(await readFile(file)).digest("hex");
+}
+
+async function readTls(tls: ListenerTls | undefined): Promise<{ cert: string; key: string } | undefined> {
+  if (!tls) return undefined;
+  return { cert: await readFile(tls.certFile, "utf8"), key: await readFile(tls.keyFile, "utf8") };
+}
+
+async function bind(server: Server, { host, port }: { host: string; port: number }, isEncrypted: boolean): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
+    server.listen({ host, port }, resolve);
+  });
+  const bound = server.address() as AddressInfo;
+  const name = host.includes(":") ? `[${host}]` : host;
+  return `${isEncrypted ? "https" : "http"}://${name}:${bound.port}`;
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    // `close` reports an error only for a server that is not listening: then there is nothing to wait for.
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}

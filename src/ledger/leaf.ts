@@ -1,0 +1,107 @@
+// Leaves: formatting, parsing and checking compact JWS entries (RFC 7515 §7.1, RFC 8037). Parsing is strict: only the
+// header this format defines, canonical base64url, no extra part. A parsed leaf is *not* a verified one: the types
+// are apart, so a caller cannot mistake one for the other.
+
+import * as ed25519 from "@noble/ed25519";
+import { sha512 } from "@noble/hashes/sha2.js";
+import { decodeBase64url, encodeBase64url } from "./base64url.ts";
+import { type Entry, FORMAT_VERSION, LEAF_TYP, MAX_LEAF_BYTES } from "./entry.ts";
+
+ed25519.hashes.sha512 = sha512;
+
+/** Bytes → base64url; injectable because it stands on the hot path. */
+export type Base64urlEncoder = (bytes: Uint8Array) => string;
+
+/** Checks an Ed25519 signature; must be as strict as RFC 8032 (no small-order key, S < L, canonical encodings). */
+export type VerifySignature = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
+
+/** The portable check: @noble/ed25519 by RFC 8032, not the laxer ZIP 215. Never throws. */
+export const verifySignature: VerifySignature = (publicKey, message, signature) => {
+  try {
+    return ed25519.verify(signature, message, publicKey, { zip215: false });
+  } catch (cause) {
+    // noble throws for keys and signatures that are no curve points: to a verifier that is a "no", not an accident.
+    if (cause instanceof Error) return false;
+    throw cause;
+  }
+};
+
+export interface ParsedLeaf {
+  kid: string;
+  /** ASCII bytes that the signature covers. */
+  signingInput: Uint8Array;
+  signature: Uint8Array;
+  /** What the leaf claims; unverified. */
+  claims: Entry;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The protected header for a key, base64url, constant per key. */
+export function formatHeader(kid: string): string {
+  return encodeBase64url(encoder.encode(JSON.stringify({ alg: "EdDSA", kid, typ: LEAF_TYP })));
+}
+
+/** `header.payload` as text: what gets signed. */
+export function formatSigningInput(
+  header: string,
+  entry: Entry,
+  encode: Base64urlEncoder = encodeBase64url,
+): string {
+  return `${header}.${encode(encoder.encode(JSON.stringify(entry)))}`;
+}
+
+/** The length in bytes of the leaf that an entry's JSON of this size gives. */
+export function leafSize(header: string, jsonBytes: number): number {
+  return header.length + 1 + Math.ceil((jsonBytes * 4) / 3) + 1 + 86;
+}
+
+/** Reads a leaf; a string names what is wrong with it. The signature is not checked here. */
+export function parseLeaf(leaf: string): ParsedLeaf | string {
+  if (leaf.length > MAX_LEAF_BYTES) return `longer than ${MAX_LEAF_BYTES} bytes`;
+  const parts = leaf.split(".");
+  const [header, payload, signature] = parts;
+  if (parts.length !== 3 || !header || !payload || !signature) return "not a compact JWS of three parts";
+  const headerBytes = decodeBase64url(header);
+  const payloadBytes = decodeBase64url(payload);
+  const signatureBytes = decodeBase64url(signature);
+  if (!headerBytes || !payloadBytes || !signatureBytes) return "not canonical base64url";
+  if (signatureBytes.length !== 64) return "the signature is not 64 bytes";
+  let kid: unknown;
+  let claims: unknown;
+  try {
+    kid = (JSON.parse(decoder.decode(headerBytes)) as { kid?: unknown } | null)?.kid;
+    claims = JSON.parse(decoder.decode(payloadBytes));
+  } catch (cause) {
+    return `not UTF-8 JSON: ${cause instanceof Error ? cause.name : "unreadable"}`;
+  }
+  // Re-format and compare: only the one spelling of the header that this format has is accepted.
+  if (typeof kid !== "string" || formatHeader(kid) !== header) return "the header is not this format's";
+  if (!isEntry(claims)) return "the payload is not an entry of this format";
+  return {
+    kid,
+    signingInput: encoder.encode(`${header}.${payload}`),
+    signature: signatureBytes,
+    claims,
+  };
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (typeof value !== "object" || value === null) return false;
+  const claims = value as Partial<Record<keyof Entry, unknown>>;
+  return (
+    claims.v === FORMAT_VERSION &&
+    typeof claims.log === "string" &&
+    Number.isSafeInteger(claims.seq) &&
+    typeof claims.prev === "string" &&
+    typeof claims.id === "string" &&
+    typeof claims.time === "string" &&
+    typeof claims.instance === "string" &&
+    (claims.type === "request" ||
+      claims.type === "response" ||
+      claims.type === "refusal" ||
+      claims.type === "event") &&
+    Array.isArray(claims.attachments)
+  );
+}

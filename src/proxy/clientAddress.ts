@@ -1,0 +1,22 @@
+// Who is calling, by address. X-Forwarded-For is believed only from configured proxies, and only as far back as they
+// reach: the rightmost address that is not itself a trusted proxy. Everything left of it the client may have invented.
+
+import { isIP } from "node:net";
+
+export type IsTrusted = (address: string) => boolean;
+
+/** The client's address; the peer's own unless the peer is trusted to say otherwise. */
+export function clientAddress(peer: string | undefined, forwardedFor: string | undefined, isTrusted: IsTrusted): string {
+  let address = normalise(peer ?? "");
+  const hops = (forwardedFor ?? "").split(",").map((hop) => hop.trim());
+  while (hops.length > 0 && isIP(address) !== 0 && isTrusted(address)) {
+    const hop = normalise(hops.pop() ?? "");
+    if (isIP(hop) === 0) break;
+    address = hop;
+  }
+  return address;
+}
+
+function normalise(address: string): string {
+  return address.startsWith("::ffff:") && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
+}

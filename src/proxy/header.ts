@@ -1,0 +1,80 @@
+// Which headers cross the proxy. Allow-lists in both directions: hop-by-hop headers (RFC 9110 §7.6.1) and whatever
+// `Connection` names fall away because they are not on the list; the client's credential never reaches the target and
+// the target's never reaches the client.
+
+import type { IncomingHttpHeaders } from "node:http";
+
+const REQUEST_HEADERS = [
+  "accept",
+  "accept-language",
+  "content-type",
+  "if-match",
+  "if-none-match",
+  "prefer",
+  "user-agent",
+] as const;
+
+const RESPONSE_HEADERS = [
+  "cache-control",
+  "content-language",
+  "content-type",
+  "etag",
+  "expires",
+  "last-modified",
+  "retry-after",
+  "vary",
+] as const;
+
+export interface ClientFacts {
+  /** The peer's address, or what a trusted proxy says it is. */
+  address: string;
+  protocol: "http" | "https";
+  host: string;
+}
+
+/** Headers for the target: what the client may say, and our own word on where it came from. */
+export function requestHeaders(received: IncomingHttpHeaders, client: ClientFacts): Record<string, string> {
+  const headers: Record<string, string> = {
+    "x-forwarded-for": client.address,
+    "x-forwarded-host": client.host,
+    "x-forwarded-proto": client.protocol,
+    // Answers are read, rewritten and recorded; a compressed one would only be unpacked again.
+    "accept-encoding": "identity",
+  };
+  copy(received, REQUEST_HEADERS, headers);
+  return headers;
+}
+
+/** Headers for the client, without Location and Content-Location (see `rewriteLocation`) and Content-Length. */
+export function responseHeaders(received: Readonly<Record<string, unknown>>): Record<string, string> {
+  const headers: Record<string, string> = {};
+  copy(received, RESPONSE_HEADERS, headers);
+  return headers;
+}
+
+function copy(
+  from: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+  to: Record<string, string>,
+): void {
+  for (const name of names) {
+    const value = from[name];
+    if (typeof value === "string") to[name] = value;
+  }
+}
+
+/** Whether a Content-Type is one that SCIM bodies have (RFC 7644 §3.1, §8.1) and says nothing but UTF-8. */
+export function isScimMediaType(contentType: string | undefined): boolean {
+  const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";");
+  if (!["application/scim+json", "application/json"].includes(type.trim())) return false;
+  return parameters.every((parameter) => {
+    const [name = "", value = ""] = parameter.split("=").map((part) => part.trim());
+    return name !== "charset" || ["utf-8", '"utf-8"', "utf8"].includes(value);
+  });
+}
+
+/** The bare media type, for the record. */
+export function mediaTypeOf(contentType: string | undefined): string {
+  const type = (contentType ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+  return /^[a-z0-9!#$&^_.+-]{1,64}\/[a-z0-9!#$&^_.+-]{1,64}$/.test(type) ? type : "application/octet-stream";
+}

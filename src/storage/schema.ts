@@ -1,0 +1,188 @@
+// The tables of one ledger: one PostgreSQL schema per ledger, everything append-only. Three things keep it so, each
+// for another adversary: grants (the writer's role has INSERT and SELECT, the reader's SELECT), triggers that fire
+// even under session_replication_role (a mistake by the owner), and the signed chain (a superuser, who can do
+// anything to a table but sign). The owner role holds the DDL and is used for migrations only.
+
+import type { Client } from "pg";
+import pg from "pg";
+
+export const SCHEMA_VERSION = 1;
+
+/** Entries per partition: a partition is a stretch of time that later can be archived and detached as a whole. */
+export const PARTITION_ENTRIES = 1_000_000;
+
+export class SchemaError extends Error {
+  override name = "SchemaError";
+}
+
+/** The quoted PostgreSQL schema name of a ledger. */
+export function schemaOf(ledger: string): string {
+  return pg.escapeIdentifier(`ledger_${ledger}`);
+}
+
+export interface LedgerRoles {
+  writer: string;
+  reader: string;
+}
+
+/**
+ * Creates or upgrades a ledger's tables. Runs as the owner role, in one transaction under an advisory lock: two
+ * instances that start at once do not race, and a crash in the middle leaves nothing. Refuses a newer schema.
+ */
+export async function migrate(owner: Client, ledger: string, origin: string, roles: LedgerRoles): Promise<void> {
+  const schema = schemaOf(ledger);
+  await owner.query("BEGIN");
+  try {
+    await owner.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`scimseal migrate ${ledger}`]);
+    const version = await readVersion(owner, ledger);
+    if (version > SCHEMA_VERSION) throw newer(ledger, version);
+    if (version < 1) {
+      await owner.query(firstSchema(schema, roles));
+      await owner.query(`INSERT INTO ${schema}.ledger (version, origin) VALUES ($1, $2)`, [1, origin]);
+      await owner.query(`SELECT ${schema}.ensure_partitions(0)`);
+    }
+    await owner.query("COMMIT");
+  } catch (cause) {
+    await owner.query("ROLLBACK");
+    throw cause;
+  }
+}
+
+/** Throws unless the ledger's tables are there, at this version, and belong to this origin. */
+export async function checkSchema(client: Client, ledger: string, origin: string): Promise<void> {
+  const version = await readVersion(client, ledger);
+  if (version > SCHEMA_VERSION) throw newer(ledger, version);
+  if (version < SCHEMA_VERSION) {
+    throw new SchemaError(
+      `ledger ${ledger}: its tables are ${version ? `at version ${version}` : "not there"}; set database.ownerUrl once, so that scimseal can create them`,
+    );
+  }
+  const stored = await client.query(`SELECT origin FROM ${schemaOf(ledger)}.ledger ORDER BY version LIMIT 1`);
+  if (stored.rows[0]?.origin !== origin) {
+    throw new SchemaError(
+      `ledger ${ledger}: the database holds the ledger of origin ${stored.rows[0]?.origin}, not ${origin}; a ledger's origin never changes`,
+    );
+  }
+}
+
+async function readVersion(client: Client, ledger: string): Promise<number> {
+  const table = `${schemaOf(ledger)}.ledger`;
+  const found = await client.query("SELECT to_regclass($1) IS NOT NULL AS there", [table]);
+  if (!found.rows[0]?.there) return 0;
+  const { rows } = await client.query(`SELECT max(version) AS version FROM ${table}`);
+  return Number(rows[0]?.version ?? 0);
+}
+
+function newer(ledger: string, version: number): SchemaError {
+  return new SchemaError(
+    `ledger ${ledger}: its tables are at version ${version}, newer than this scimseal knows (${SCHEMA_VERSION}); run the newer scimseal`,
+  );
+}
+
+function firstSchema(schema: string, roles: LedgerRoles): string {
+  const writer = pg.escapeIdentifier(roles.writer);
+  const reader = pg.escapeIdentifier(roles.reader);
+  return `
+CREATE SCHEMA IF NOT EXISTS ${schema};
+REVOKE ALL ON SCHEMA ${schema} FROM PUBLIC;
+GRANT USAGE ON SCHEMA ${schema} TO ${writer}, ${reader};
+
+CREATE FUNCTION ${schema}.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  RAISE EXCEPTION 'scimseal: table %.% is append-only: % refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
+    USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE TABLE ${schema}.ledger (
+  version integer PRIMARY KEY,
+  origin text NOT NULL,
+  created timestamptz NOT NULL DEFAULT now()
+);
+
+-- One row a leaf. leaf is the exact compact JWS; the other columns repeat what it says, for queries.
+CREATE TABLE ${schema}.entry (
+  seq bigint NOT NULL PRIMARY KEY CHECK (seq >= 0),
+  leaf text COLLATE "C" NOT NULL,
+  leaf_hash bytea NOT NULL CHECK (octet_length(leaf_hash) = 32),
+  type text COLLATE "C" NOT NULL CHECK (type IN ('request', 'response', 'refusal', 'event')),
+  txn uuid,
+  instance uuid NOT NULL
+) PARTITION BY RANGE (seq);
+CREATE INDEX entry_events ON ${schema}.entry (seq) WHERE type = 'event';
+
+-- Bytes that a leaf commits to but does not hold.
+CREATE TABLE ${schema}.attachment (
+  seq bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  salt bytea NOT NULL CHECK (octet_length(salt) = 32),
+  content bytea NOT NULL,
+  PRIMARY KEY (seq, name)
+) PARTITION BY RANGE (seq);
+
+-- At most one outcome a transaction, whoever writes it: the primary key decides between a slow instance and a recovery.
+CREATE TABLE ${schema}.outcome (
+  txn uuid NOT NULL PRIMARY KEY,
+  seq bigint NOT NULL
+);
+
+-- Every process that ever wrote here. lock_key: held as a shared session advisory lock while it lives.
+CREATE TABLE ${schema}.instance (
+  id uuid NOT NULL PRIMARY KEY,
+  lock_key bigint NOT NULL,
+  from_seq bigint NOT NULL,
+  started timestamptz NOT NULL DEFAULT now()
+);
+
+-- "All transactions of this instance whose request is below closed_below have an outcome": bounds a recovery's scan.
+CREATE TABLE ${schema}.instance_mark (
+  id uuid NOT NULL,
+  closed_below bigint NOT NULL,
+  ended boolean NOT NULL DEFAULT false,
+  marked timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (id, closed_below, ended)
+);
+
+CREATE FUNCTION ${schema}.make_append_only(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON ${schema}.%I FOR EACH ROW EXECUTE FUNCTION ${schema}.refuse_change()', name);
+  EXECUTE format('CREATE TRIGGER append_only_table BEFORE TRUNCATE ON ${schema}.%I FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.refuse_change()', name);
+  EXECUTE format('ALTER TABLE ${schema}.%I ENABLE ALWAYS TRIGGER append_only_rows', name);
+  EXECUTE format('ALTER TABLE ${schema}.%I ENABLE ALWAYS TRIGGER append_only_table', name);
+  EXECUTE format('REVOKE ALL ON ${schema}.%I FROM PUBLIC', name);
+  EXECUTE format('GRANT SELECT, INSERT ON ${schema}.%I TO ${writer}', name);
+  EXECUTE format('GRANT SELECT ON ${schema}.%I TO ${reader}', name);
+END $$;
+
+SELECT ${schema}.make_append_only(name) FROM unnest(ARRAY['ledger', 'entry', 'attachment', 'outcome', 'instance', 'instance_mark']) AS name;
+REVOKE INSERT ON ${schema}.ledger FROM ${writer};
+
+-- Makes the partition that holds seq, and the one after it. Attaching takes a weaker lock than CREATE … PARTITION OF,
+-- so that appends and reads go on meanwhile.
+CREATE FUNCTION ${schema}.ensure_partitions(seq bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+  size CONSTANT bigint := ${PARTITION_ENTRIES};
+  number bigint;
+  parent text;
+  child text;
+BEGIN
+  IF seq < 0 OR seq > 9000000000000000 THEN RAISE EXCEPTION 'scimseal: seq out of range'; END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('${schema.replaceAll("'", "''")} partitions', 0));
+  FOR number IN seq / size .. seq / size + 1 LOOP
+    FOREACH parent IN ARRAY ARRAY['entry', 'attachment'] LOOP
+      child := parent || '_' || lpad(number::text, 6, '0');
+      CONTINUE WHEN to_regclass(format('${schema}.%I', child)) IS NOT NULL;
+      EXECUTE format('CREATE TABLE ${schema}.%I (LIKE ${schema}.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)', child, parent);
+      EXECUTE format('ALTER TABLE ${schema}.%I ATTACH PARTITION ${schema}.%I FOR VALUES FROM (%s) TO (%s)', parent, child, number * size, (number + 1) * size);
+      EXECUTE format('CREATE TRIGGER append_only_table BEFORE TRUNCATE ON ${schema}.%I FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.refuse_change()', child);
+      EXECUTE format('ALTER TABLE ${schema}.%I ENABLE ALWAYS TRIGGER append_only_rows', child);
+      EXECUTE format('ALTER TABLE ${schema}.%I ENABLE ALWAYS TRIGGER append_only_table', child);
+      EXECUTE format('REVOKE ALL ON ${schema}.%I FROM PUBLIC', child);
+    END LOOP;
+  END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION ${schema}.ensure_partitions(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION ${schema}.make_append_only(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ${schema}.ensure_partitions(bigint) TO ${writer};
+`;
+}
