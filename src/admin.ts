@@ -32,11 +32,18 @@ export function createAdminServer(options: AdminServerOptions): Server {
     response.type(options.registry.contentType).send(await options.registry.metrics());
   });
   app.get("/audit/v1/entries", listEntries(options.audit));
-  app.use((_request: express.Request, response: express.Response) => sendProblem(response, 404, "not_found", "There is nothing here."));
+  app.use((_request: express.Request, response: express.Response) =>
+    sendProblem(response, 404, "not_found", "There is nothing here."),
+  );
   app.use(
     (error: unknown, _request: express.Request, response: express.Response, next: express.NextFunction) => {
       if (response.headersSent) return next(error);
-      sendProblem(response, 503, "ledger_unreadable", "The ledger could not be read; see the log and /readyz.");
+      sendProblem(
+        response,
+        503,
+        "ledger_unreadable",
+        "The ledger could not be read; see the log and /readyz.",
+      );
     },
   );
   const server = options.tls ? https.createServer(options.tls, app) : http.createServer(app);

@@ -147,8 +147,14 @@ async function listen(
   }
   const adminUrl = await bind(admin, config.admin.listen, adminTls !== undefined);
   closers.push(() => closeServer(admin));
-  await recordEvent(ledgers, log, "instance-started", { runtime: process.version, configuration: await digestOf(config.file) });
-  log.info({ scimUrl, adminUrl, connectors: [...connectors.keys()], ledgers: [...ledgers.all.keys()] }, "scimseal is ready");
+  await recordEvent(ledgers, log, "instance-started", {
+    runtime: process.version,
+    configuration: await digestOf(config.file),
+  });
+  log.info(
+    { scimUrl, adminUrl, connectors: [...connectors.keys()], ledgers: [...ledgers.all.keys()] },
+    "scimseal is ready",
+  );
 
   let stopped: Promise<void> | undefined;
   const stop = async () => {
@@ -157,7 +163,8 @@ async function listen(
     pipeline.drain();
     const isClosed = closeServer(scim);
     const deadline = Date.now() + DRAIN_MS;
-    while (pipeline.inFlight > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (pipeline.inFlight > 0 && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     scim.closeAllConnections();
     await isClosed;
     await recordEvent(ledgers, log, "instance-stopped", {});
@@ -200,9 +207,13 @@ async function issueToken(
   try {
     const body = await readBody(request, response, TOKEN_REQUEST_BYTES, hold);
     const answer = await tokenEndpoint(clients.oauth, { headers: request.headers, body });
-    const isTooMany = answer.status === 401 && (await context.tooManyFailures(request.socket.remoteAddress ?? ""));
+    const isTooMany =
+      answer.status === 401 && (await context.tooManyFailures(request.socket.remoteAddress ?? ""));
     if (isTooMany) throw new Refusal("authentication_rate_limited");
-    response.writeHead(answer.status, { ...answer.headers, "content-length": Buffer.byteLength(answer.body) });
+    response.writeHead(answer.status, {
+      ...answer.headers,
+      "content-length": Buffer.byteLength(answer.body),
+    });
     response.end(answer.body);
   } catch (cause) {
     if (cause instanceof Refusal) sendRefusal(response, cause);
@@ -225,7 +236,9 @@ async function recordEvent(ledgers: Ledgers, log: Logger, name: EventName, detai
 }
 
 async function digestOf(file: string): Promise<string> {
-  return createHash("sha256").update(await readFile(file)).digest("hex");
+  return createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
 }
 
 async function readTls(tls: ListenerTls | undefined): Promise<{ cert: string; key: string } | undefined> {
@@ -233,9 +246,15 @@ async function readTls(tls: ListenerTls | undefined): Promise<{ cert: string; ke
   return { cert: await readFile(tls.certFile, "utf8"), key: await readFile(tls.keyFile, "utf8") };
 }
 
-async function bind(server: Server, { host, port }: { host: string; port: number }, isEncrypted: boolean): Promise<string> {
+async function bind(
+  server: Server,
+  { host, port }: { host: string; port: number },
+  isEncrypted: boolean,
+): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) => reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })));
+    server.once("error", (cause) =>
+      reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
+    );
     server.listen({ host, port }, resolve);
   });
   const bound = server.address() as AddressInfo;

@@ -92,7 +92,11 @@ export class Ledgers {
     try {
       if (config.database.kind === "embedded") {
         const { port } = config.database;
-        this.#embedded = await startEmbedded({ dataDir: config.dataDir, log, ...(port === 0 ? {} : { port }) });
+        this.#embedded = await startEmbedded({
+          dataDir: config.dataDir,
+          log,
+          ...(port === 0 ? {} : { port }),
+        });
       }
       for (const [name, ledger] of Object.entries(config.ledgers)) {
         this.all.set(name, await this.#openOne(config, name, ledger, log, observer(name)));
@@ -135,7 +139,15 @@ export class Ledgers {
     await writer.start();
     const reader = new LedgerReader(name, addresses.reader, { connections: 4, timeoutMs: READ_TIMEOUT_MS });
     const recovery = new Recovery({ ledgerName: name, address: addresses.writer, ledger: writer, log });
-    const open = { name, config: ledger, writer, reader, recovery, tokenKey: loadTokenKey(ledger.tokenKey.file, ledger.origin), pinned };
+    const open = {
+      name,
+      config: ledger,
+      writer,
+      reader,
+      recovery,
+      tokenKey: loadTokenKey(ledger.tokenKey.file, ledger.origin),
+      pinned,
+    };
     this.all.set(name, open);
     await recovery.start();
     return open;

@@ -12,7 +12,9 @@ import { registerToken } from "./cli/token.ts";
 import { registerVerify } from "./cli/verify.ts";
 
 const program = new Command("scimseal")
-  .description("A SCIM 2.0 proxy that lets no provisioning change through before a signed record of it exists.")
+  .description(
+    "A SCIM 2.0 proxy that lets no provisioning change through before a signed record of it exists.",
+  )
   .showHelpAfterError("(scimseal --help shows how)");
 
 for (const register of [

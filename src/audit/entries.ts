@@ -29,19 +29,32 @@ export function listEntries(context: AuditContext): (request: Request, response:
     const auditor = context.authenticate(request.headers.authorization);
     if (!auditor) {
       response.setHeader("www-authenticate", 'Bearer realm="scimseal audit"');
-      return sendProblem(response, 401, "unauthenticated", "An auditor's token is needed: mint one with `scimseal token mint --auditor`.");
+      return sendProblem(
+        response,
+        401,
+        "unauthenticated",
+        "An auditor's token is needed: mint one with `scimseal token mint --auditor`.",
+      );
     }
     const parsed = PARAMETERS.safeParse(request.query);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
-      return sendProblem(response, 400, "invalid_parameter", `${issue?.path.join(".") || "query"}: ${issue?.message}`);
+      return sendProblem(
+        response,
+        400,
+        "invalid_parameter",
+        `${issue?.path.join(".") || "query"}: ${issue?.message}`,
+      );
     }
     const { after, limit, include } = parsed.data;
-    const names = [...context.readers.keys()].filter((name) => auditor.ledgers === "*" || auditor.ledgers.has(name));
+    const names = [...context.readers.keys()].filter(
+      (name) => auditor.ledgers === "*" || auditor.ledgers.has(name),
+    );
     const name = parsed.data.ledger ?? names[0];
     const reader = name !== undefined && names.includes(name) ? context.readers.get(name) : undefined;
     // Another tenant's ledger and one that does not exist are the same to this auditor.
-    if (!reader) return sendProblem(response, 404, "ledger_unknown", "There is no such ledger for this token.");
+    if (!reader)
+      return sendProblem(response, 404, "ledger_unknown", "There is no such ledger for this token.");
     const page = await reader.page(after, limit, include === "attachments");
     response.json({
       ledger: name,
@@ -71,5 +84,8 @@ export function listEntries(context: AuditContext): (request: Request, response:
 
 /** RFC 9457. */
 export function sendProblem(response: Response, status: number, code: string, detail: string): void {
-  response.status(status).type("application/problem+json").send(JSON.stringify({ type: "about:blank", status, code, detail }));
+  response
+    .status(status)
+    .type("application/problem+json")
+    .send(JSON.stringify({ type: "about:blank", status, code, detail }));
 }

@@ -20,7 +20,10 @@ function keyOf(bytes: Uint8Array): KeyObject | undefined {
   const name = Buffer.from(bytes).toString("base64");
   if (!keys.has(name)) {
     if (keys.size >= MAX_KEYS) keys.clear();
-    keys.set(name, isStrict(bytes) ? createPublicKey({ key: { ...formatPublicJwk(bytes) }, format: "jwk" }) : undefined);
+    keys.set(
+      name,
+      isStrict(bytes) ? createPublicKey({ key: { ...formatPublicJwk(bytes) }, format: "jwk" }) : undefined,
+    );
   }
   return keys.get(name);
 }

@@ -32,7 +32,8 @@ export function hashLeaf(leaf: Uint8Array, digest: Sha256 = sha256): Uint8Array 
 
 /** Salted commitment to an attachment's bytes; throws if the salt is not 32 bytes (else ab|c could equal a|bc). */
 export function commitTo(salt: Uint8Array, bytes: Uint8Array, digest: Sha256 = sha256): Uint8Array {
-  if (salt.length !== SALT_BYTES) throw new RangeError(`a commitment's salt is ${SALT_BYTES} bytes, not ${salt.length}`);
+  if (salt.length !== SALT_BYTES)
+    throw new RangeError(`a commitment's salt is ${SALT_BYTES} bytes, not ${salt.length}`);
   return digest(salt, bytes);
 }
 

@@ -143,7 +143,10 @@ export class LedgerVerifier {
     return claims;
   }
 
-  #checkSignature(seq: number, leaf: { kid: string; signingInput: Uint8Array; signature: Uint8Array }): boolean {
+  #checkSignature(
+    seq: number,
+    leaf: { kid: string; signingInput: Uint8Array; signature: Uint8Array },
+  ): boolean {
     const trusted = this.#current ? [this.#current] : this.#pinned;
     const key = trusted.find((candidate) => candidate.kid === leaf.kid);
     if (!key) {
@@ -195,7 +198,11 @@ export class LedgerVerifier {
       }
     }
     for (const name of byName.keys()) {
-      this.#find(seq, "attachment_unknown", `attachment ${name} is stored but the leaf does not commit to it`);
+      this.#find(
+        seq,
+        "attachment_unknown",
+        `attachment ${name} is stored but the leaf does not commit to it`,
+      );
     }
   }
 

@@ -40,7 +40,12 @@ export interface ReadAnswer {
 }
 
 /** Turns an answer into a reply and its record. `request` is the request's body, for joining Bulk answers. */
-export function readAnswer(connector: Connector, received: Answer, request: JsonDocument | undefined, secrets: readonly string[]): ReadAnswer {
+export function readAnswer(
+  connector: Connector,
+  received: Answer,
+  request: JsonDocument | undefined,
+  secrets: readonly string[],
+): ReadAnswer {
   const location = rewriteHeader(connector, received.headers.location);
   const contentLocation = rewriteHeader(connector, received.headers["content-location"]);
   const answer = judgeRedirect(received, location);
@@ -121,7 +126,8 @@ function readBody(
 
 function toClient(connector: Connector, document: JsonDocument): Uint8Array {
   const shown = redact(document, []);
-  if (shown.redacted.length === 0) return rewriteLocations(document, connector.target.baseUrl, connector.publicBase);
+  if (shown.redacted.length === 0)
+    return rewriteLocations(document, connector.target.baseUrl, connector.publicBase);
   const again = parseStrictJson(shown.bytes, { topLevel: "any" });
   if (!again.ok) throw new Error("a redacted document is no longer JSON");
   return rewriteLocations(again.document, connector.target.baseUrl, connector.publicBase);
@@ -146,7 +152,11 @@ export function scrub(bytes: Uint8Array, secrets: readonly string[]): Uint8Array
   return clean ?? bytes;
 }
 
-function bulkOperations(connector: Connector, request: JsonDocument, answer: JsonDocument): OperationOutcome[] {
+function bulkOperations(
+  connector: Connector,
+  request: JsonDocument,
+  answer: JsonDocument,
+): OperationOutcome[] {
   return indexBulkAnswer(request, answer).map(({ index, status, resourceId }) => ({
     index,
     ...(resourceId === undefined ? {} : { resourceId: recordedId(connector, resourceId) }),

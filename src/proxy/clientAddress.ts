@@ -6,7 +6,11 @@ import { isIP } from "node:net";
 export type IsTrusted = (address: string) => boolean;
 
 /** The client's address; the peer's own unless the peer is trusted to say otherwise. */
-export function clientAddress(peer: string | undefined, forwardedFor: string | undefined, isTrusted: IsTrusted): string {
+export function clientAddress(
+  peer: string | undefined,
+  forwardedFor: string | undefined,
+  isTrusted: IsTrusted,
+): string {
   let address = normalise(peer ?? "");
   const hops = (forwardedFor ?? "").split(",").map((hop) => hop.trim());
   while (hops.length > 0 && isIP(address) !== 0 && isTrusted(address)) {

@@ -157,8 +157,10 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (error instanceof AnswerTooLarge) this.#end("too_large");
-    else if (error instanceof AnswerInvalid || isParserError(error)) this.#end("protocol_error", reasonOf(error));
-    else if (!this.#started) this.#end("not_sent", error instanceof DeadlineReached ? "timeout" : reasonOf(error));
+    else if (error instanceof AnswerInvalid || isParserError(error))
+      this.#end("protocol_error", reasonOf(error));
+    else if (!this.#started)
+      this.#end("not_sent", error instanceof DeadlineReached ? "timeout" : reasonOf(error));
     else if (this.#status !== undefined) this.#end("incomplete", reasonOf(error));
     else this.#end("unknown", error instanceof DeadlineReached ? "timeout" : reasonOf(error));
   }

@@ -74,7 +74,11 @@ export class Pipeline {
     const passage: Passage = {
       request,
       response,
-      address: clientAddress(request.socket.remoteAddress, headerText(request, "x-forwarded-for"), this.#context.isTrustedProxy),
+      address: clientAddress(
+        request.socket.remoteAddress,
+        headerText(request, "x-forwarded-for"),
+        this.#context.isTrustedProxy,
+      ),
       hold: new BodyHold(this.#budget),
     };
     let kind: "read" | "write" = "write";
@@ -85,7 +89,12 @@ export class Pipeline {
     } finally {
       passage.hold.release();
       const { observer } = this.#context;
-      observer.answered(passage.connector?.connector ?? "none", kind, response.statusCode, performance.now() - startedAt);
+      observer.answered(
+        passage.connector?.connector ?? "none",
+        kind,
+        response.statusCode,
+        performance.now() - startedAt,
+      );
     }
   }
 
@@ -95,7 +104,13 @@ export class Pipeline {
     const identity = await this.#authenticate(passage);
     const route = this.#route(passage, identity);
     if (isRead(request.method ?? "", route.resourcePath)) {
-      await proxyRead(this.#context, this.#connectorOf(passage), this.#arrivalOf(passage), request, passage.response);
+      await proxyRead(
+        this.#context,
+        this.#connectorOf(passage),
+        this.#arrivalOf(passage),
+        request,
+        passage.response,
+      );
       return "read";
     }
     await this.#write(passage, route);
@@ -113,7 +128,8 @@ export class Pipeline {
       passage.isRecorded = true;
       const answer = await this.#forward(passage, intent, route, authorization);
       const read = readAnswer(connector, answer, document, secrets);
-      if (["unknown", "incomplete"].includes(read.answer.outcome)) this.#retries.remember(retryKey, intent.draft.body.txn);
+      if (["unknown", "incomplete"].includes(read.answer.outcome))
+        this.#retries.remember(retryKey, intent.draft.body.txn);
       const outcome = await this.#record(
         passage,
         draftResponse(connector, { txn: intent.draft.body.txn, seq: intent.seq }, read.answer, read.recorded),
@@ -125,7 +141,11 @@ export class Pipeline {
   }
 
   #admit(): void {
-    const code = this.#draining ? "shutting_down" : this.#inFlight >= this.#context.limits.inFlight ? "overloaded" : undefined;
+    const code = this.#draining
+      ? "shutting_down"
+      : this.#inFlight >= this.#context.limits.inFlight
+        ? "overloaded"
+        : undefined;
     if (code) throw new Refusal(code);
     this.#inFlight++;
   }
@@ -147,7 +167,8 @@ export class Pipeline {
     this.#arrive(passage, identity, home, { connector: home ?? "", resourcePath: "/", query: undefined });
     if (OVERRIDES.some((name) => request.headers[name] !== undefined)) throw new Refusal("method_override");
     const method = request.method ?? "";
-    if (!WRITE_METHODS.has(method) && method !== "GET" && method !== "HEAD") throw new Refusal("method_not_allowed");
+    if (!WRITE_METHODS.has(method) && method !== "GET" && method !== "HEAD")
+      throw new Refusal("method_not_allowed");
     const route = parseRoute(request.url ?? "");
     if (!identity.connectors.has(route.connector) || !this.#context.connectors.has(route.connector)) {
       delete passage.arrival;
@@ -156,7 +177,11 @@ export class Pipeline {
     }
     this.#arrive(passage, identity, route.connector, route);
     const isBodyless = method === "GET" || method === "HEAD";
-    if (isBodyless && (request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0)) {
+    if (
+      isBodyless &&
+      (request.headers["transfer-encoding"] !== undefined ||
+        Number(request.headers["content-length"] ?? 0) > 0)
+    ) {
       throw new Refusal("body_on_read");
     }
     return route;
@@ -189,10 +214,12 @@ export class Pipeline {
     const { request, response, hold } = passage;
     const { limits } = this.#context;
     const encoding = headerText(request, "content-encoding");
-    if (encoding !== undefined && encoding.toLowerCase() !== "identity") throw new Refusal("encoding_unsupported");
+    if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+      throw new Refusal("encoding_unsupported");
     const contentType = headerText(request, "content-type");
     const needsBody = request.method !== "DELETE";
-    if ((needsBody || contentType !== undefined) && !isScimMediaType(contentType)) throw new Refusal("media_type_unsupported");
+    if ((needsBody || contentType !== undefined) && !isScimMediaType(contentType))
+      throw new Refusal("media_type_unsupported");
     const isBulk = parseResourcePath(route.resourcePath).kind === "bulk";
     const wire = await readBody(request, response, isBulk ? limits.bulkBytes : limits.bodyBytes, hold);
     passage.wire = wire;
@@ -207,7 +234,8 @@ export class Pipeline {
       secretAttributes: connector.redact,
     });
     passage.meaning = meaning;
-    if (document && isBulk && countBulkOperations(document) > limits.bulkOperations) throw new Refusal("bulk_too_many");
+    if (document && isBulk && countBulkOperations(document) > limits.bulkOperations)
+      throw new Refusal("bulk_too_many");
     if (document && request.method === "PUT") checkId(document, meaning);
     return { wire, document, meaning };
   }
@@ -262,16 +290,23 @@ export class Pipeline {
   }
 
   /** Appends, or refuses with the fail-closed answer. */
-  async #record<D extends RequestDraft | ResponseDraft | Draft>(passage: Passage, draft: D): Promise<Recorded<D>> {
+  async #record<D extends RequestDraft | ResponseDraft | Draft>(
+    passage: Passage,
+    draft: D,
+  ): Promise<Recorded<D>> {
     const connector = this.#connectorOf(passage);
     try {
       return await connector.ledger.append(draft);
     } catch (cause) {
       if (!(cause instanceof AppendError)) throw cause;
-      const refusal = new Refusal(passage.isRecorded ? "outcome_not_recorded" : "ledger_unavailable", undefined, {
-        cause,
-        status: this.#context.failClosed.status,
-      });
+      const refusal = new Refusal(
+        passage.isRecorded ? "outcome_not_recorded" : "ledger_unavailable",
+        undefined,
+        {
+          cause,
+          status: this.#context.failClosed.status,
+        },
+      );
       refusal.retryAfterSeconds = this.#context.failClosed.retryAfterSeconds;
       throw refusal;
     }
@@ -286,7 +321,13 @@ export class Pipeline {
       try {
         await this.#record(
           passage,
-          draftRefusal(connector, arrival, { code: refusal.code, status: refusal.status }, passage.meaning, passage.wire),
+          draftRefusal(
+            connector,
+            arrival,
+            { code: refusal.code, status: refusal.status },
+            passage.meaning,
+            passage.wire,
+          ),
         );
       } catch (failure) {
         refusal = this.#toRefusal(passage, failure);
@@ -305,12 +346,18 @@ export class Pipeline {
       return cause;
     }
     if (cause instanceof TargetCredentialError) {
-      this.#context.log.warn({ connector: connector?.connector, detail: cause.message }, "no credential for the target");
+      this.#context.log.warn(
+        { connector: connector?.connector, detail: cause.message },
+        "no credential for the target",
+      );
       return new Refusal("target_unreachable", undefined, { cause });
     }
     const name = cause instanceof Error ? cause.name : typeof cause;
     const stack = cause instanceof Error ? cause.stack?.split("\n").slice(1, 6).join("\n") : undefined;
-    this.#context.log.error({ connector: connector?.connector, error: name, stack }, "a request failed inside the proxy");
+    this.#context.log.error(
+      { connector: connector?.connector, error: name, stack },
+      "a request failed inside the proxy",
+    );
     return new Refusal(isRecorded ? "outcome_not_recorded" : "internal_error", undefined, { cause });
   }
 
@@ -334,7 +381,8 @@ function parseBody(wire: Buffer): JsonDocument {
 
 function checkId(document: JsonDocument, meaning: Understanding): void {
   const id = bodyId(document);
-  if (id !== undefined && meaning.resourceId !== undefined && id !== meaning.resourceId) throw new Refusal("id_mismatch");
+  if (id !== undefined && meaning.resourceId !== undefined && id !== meaning.resourceId)
+    throw new Refusal("id_mismatch");
 }
 
 /** Not recorded: what the ledger itself refused, and what was shed to keep the proxy alive. */

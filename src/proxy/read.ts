@@ -43,13 +43,18 @@ export async function proxyRead(
     ...(headers["transfer-encoding"] === undefined ? {} : { "transfer-encoding": "chunked" }),
   };
   if (headers.expect !== undefined) reply.writeContinue();
-  request.url = arrival.query === undefined ? arrival.resourcePath : `${arrival.resourcePath}?${arrival.query}`;
+  request.url =
+    arrival.query === undefined ? arrival.resourcePath : `${arrival.resourcePath}?${arrival.query}`;
   const startedAt = performance.now();
   const ended = new Promise<void>((resolve) => reply.once("close", resolve));
   await middlewareOf(connector)(request, reply, () => {});
   await ended;
   const durationMs = performance.now() - startedAt;
-  context.observer.forwarded(connector.connector, reply.writableFinished ? "answered" : "incomplete", durationMs);
+  context.observer.forwarded(
+    connector.connector,
+    reply.writableFinished ? "answered" : "incomplete",
+    durationMs,
+  );
   await close?.(reply.writableFinished ? "answered" : "incomplete", reply.statusCode, durationMs);
 }
 
@@ -89,12 +94,18 @@ async function recordRead(
       } catch (cause) {
         // The answer has streamed already. The writer closes the transaction as unknown by itself.
         if (!(cause instanceof AppendError)) throw cause;
-        context.log.warn({ connector: connector.connector, code: cause.code }, "the end of a read was not recorded");
+        context.log.warn(
+          { connector: connector.connector, code: cause.code },
+          "the end of a read was not recorded",
+        );
       }
     };
   } catch (cause) {
     if (!(cause instanceof AppendError)) throw cause;
-    const refusal = new Refusal("ledger_unavailable", undefined, { cause, status: context.failClosed.status });
+    const refusal = new Refusal("ledger_unavailable", undefined, {
+      cause,
+      status: context.failClosed.status,
+    });
     refusal.retryAfterSeconds = context.failClosed.retryAfterSeconds;
     throw refusal;
   }
@@ -133,7 +144,8 @@ function passAnswer(connector: Connector, answer: IncomingMessage, reply: Server
   const status = answer.statusCode ?? 502;
   const contentType = answer.headers["content-type"];
   const location = answer.headers.location;
-  const rewritten = location === undefined ? undefined : rewriteLocation(location, target.baseUrl, publicBase);
+  const rewritten =
+    location === undefined ? undefined : rewriteLocation(location, target.baseUrl, publicBase);
   const isInside = rewritten?.startsWith(publicBase) ?? false;
   if ([301, 302, 303, 307, 308].includes(status) && !isInside) {
     answer.destroy();
@@ -159,6 +171,7 @@ function passAnswer(connector: Connector, answer: IncomingMessage, reply: Server
 
 function toRefusal(error: Error): Refusal {
   const code = "code" in error ? String(error.code) : "";
-  if (code === "ECONNRESET" || code === "ETIMEDOUT") return new Refusal("target_timeout", undefined, { cause: error });
+  if (code === "ECONNRESET" || code === "ETIMEDOUT")
+    return new Refusal("target_timeout", undefined, { cause: error });
   return new Refusal("target_unreachable", undefined, { cause: error });
 }

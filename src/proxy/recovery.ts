@@ -54,9 +54,13 @@ export class Recovery {
 
   async #close(instance: string, open: readonly OpenRequest[]): Promise<void> {
     const { ledger, ledgerName, log } = this.#options;
-    if (open.length > 0) log.warn({ ledger: ledgerName, instance, open: open.length }, "closing what a dead instance left open");
+    if (open.length > 0)
+      log.warn({ ledger: ledgerName, instance, open: open.length }, "closing what a dead instance left open");
     await ledger.append({
-      body: { type: "event", event: { name: "recovery", reason: "instance_lost", of: instance, closes: open.length } },
+      body: {
+        type: "event",
+        event: { name: "recovery", reason: "instance_lost", of: instance, closes: open.length },
+      },
       attachments: [],
     });
     await Promise.all(

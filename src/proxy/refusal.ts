@@ -15,7 +15,11 @@ interface RefusalKind {
 }
 
 const KINDS = {
-  framing_invalid: { status: 400, text: "The HTTP framing of the request is ambiguous or malformed.", close: true },
+  framing_invalid: {
+    status: 400,
+    text: "The HTTP framing of the request is ambiguous or malformed.",
+    close: true,
+  },
   header_duplicate: { status: 400, text: "A header that may stand only once stands twice.", close: true },
   host_invalid: { status: 400, text: "The Host header is missing or malformed.", close: true },
   headers_too_large: { status: 431, text: "The request has too many headers or too long ones.", close: true },
@@ -26,7 +30,10 @@ const KINDS = {
     text: "No valid credential. Check the token that is set in the identity provider's provisioning settings.",
   },
   authentication_rate_limited: { status: 429, text: "Too many failed authentications from this address." },
-  connector_unknown: { status: 404, text: "There is no such connector for this credential. Check the base URL." },
+  connector_unknown: {
+    status: 404,
+    text: "There is no such connector for this credential. Check the base URL.",
+  },
   path_invalid: { status: 400, text: "The request path is not canonical; nothing was forwarded." },
   method_not_allowed: { status: 405, text: "This method is not part of SCIM." },
   method_override: { status: 400, text: "Method override headers are not accepted: send the method itself." },
@@ -36,8 +43,17 @@ const KINDS = {
     text: "The body must be application/scim+json or application/json in UTF-8.",
   },
   encoding_unsupported: { status: 415, text: "Compressed request bodies are not accepted.", close: true },
-  body_too_large: { status: 413, scimType: "tooMany", text: "The request body is above the configured limit.", close: true },
-  bulk_too_many: { status: 413, scimType: "tooMany", text: "The Bulk request has more operations than configured." },
+  body_too_large: {
+    status: 413,
+    scimType: "tooMany",
+    text: "The request body is above the configured limit.",
+    close: true,
+  },
+  bulk_too_many: {
+    status: 413,
+    scimType: "tooMany",
+    text: "The Bulk request has more operations than configured.",
+  },
   body_invalid: { status: 400, scimType: "invalidSyntax", text: "The body is not a strict JSON object." },
   id_mismatch: {
     status: 400,
@@ -54,13 +70,22 @@ const KINDS = {
     status: 503,
     text: "The change was sent to the target, but its outcome could not be recorded. Check the account before a retry.",
   },
-  target_unreachable: { status: 502, text: "The target could not be reached; nothing was sent. Retry later." },
-  target_timeout: { status: 504, text: "The target did not answer in time; whether it applied the change is unknown." },
+  target_unreachable: {
+    status: 502,
+    text: "The target could not be reached; nothing was sent. Retry later.",
+  },
+  target_timeout: {
+    status: 504,
+    text: "The target did not answer in time; whether it applied the change is unknown.",
+  },
   target_unknown: {
     status: 502,
     text: "The connection to the target broke; whether it applied the change is unknown.",
   },
-  target_incomplete: { status: 502, text: "The target's answer broke off; whether it applied the change is unknown." },
+  target_incomplete: {
+    status: 502,
+    text: "The target's answer broke off; whether it applied the change is unknown.",
+  },
   target_protocol_error: { status: 502, text: "The target's answer was not valid HTTP." },
   target_too_large: { status: 502, text: "The target's answer was above the configured limit." },
   target_redirected: { status: 502, text: "The target redirected elsewhere; redirects are not followed." },

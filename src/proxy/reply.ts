@@ -25,7 +25,9 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
   response.writeHead(refusal.status, {
     "content-type": "application/scim+json; charset=utf-8",
     "content-length": body.length,
-    ...(refusal.status === 401 ? { "www-authenticate": 'Bearer realm="scimseal", Basic realm="scimseal"' } : {}),
+    ...(refusal.status === 401
+      ? { "www-authenticate": 'Bearer realm="scimseal", Basic realm="scimseal"' }
+      : {}),
     ...(refusal.retryAfterSeconds === undefined ? {} : { "retry-after": String(refusal.retryAfterSeconds) }),
     ...(refusal.close || !response.req.complete ? { connection: "close" } : {}),
   });

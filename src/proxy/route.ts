@@ -48,6 +48,9 @@ function checkSegment(segment: string): void {
   }
   // Encoded separators, dot segments and control characters: a target that decodes early would see another path.
   if (text === "." || text === ".." || /[/\\;?#\p{Cc}]/u.test(text)) {
-    throw new Refusal("path_invalid", "The path holds an encoded separator, a dot segment or a control character.");
+    throw new Refusal(
+      "path_invalid",
+      "The path holds an encoded separator, a dot segment or a control character.",
+    );
   }
 }

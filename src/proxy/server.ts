@@ -37,13 +37,19 @@ export function createScimServer(options: ScimServerOptions): Server {
     requireHostHeader: true,
     insecureHTTPParser: false,
   };
-  const server = tls ? https.createServer({ ...serverOptions, ...tls }, app) : http.createServer(serverOptions, app);
+  const server = tls
+    ? https.createServer({ ...serverOptions, ...tls }, app)
+    : http.createServer(serverOptions, app);
   server.maxConnections = limits.maxConnections;
   // Node drops headers above this number silently; the head check counts them instead.
   server.maxHeadersCount = 0;
   server.on("checkContinue", app);
-  server.on("connect", (_request: IncomingMessage, socket: Socket) => refuseOnSocket(socket, new Refusal("method_not_allowed")));
-  server.on("upgrade", (_request: IncomingMessage, socket: Socket) => refuseOnSocket(socket, new Refusal("framing_invalid")));
+  server.on("connect", (_request: IncomingMessage, socket: Socket) =>
+    refuseOnSocket(socket, new Refusal("method_not_allowed")),
+  );
+  server.on("upgrade", (_request: IncomingMessage, socket: Socket) =>
+    refuseOnSocket(socket, new Refusal("framing_invalid")),
+  );
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const code = parserRefusal(error.code ?? "");
     options.onParserRefusal(code);

@@ -148,7 +148,8 @@ async function readBounded(body: AsyncIterable<Uint8Array>): Promise<string> {
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > MAX_TOKEN_ANSWER_BYTES) throw new TargetCredentialError("the token endpoint's answer is too large");
+    if (size > MAX_TOKEN_ANSWER_BYTES)
+      throw new TargetCredentialError("the token endpoint's answer is too large");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

@@ -48,7 +48,12 @@ export async function recoverAbandoned(
   await client.end();
 }
 
-async function readOpen(client: Client, schema: string, instance: string, from: number): Promise<OpenRequest[]> {
+async function readOpen(
+  client: Client,
+  schema: string,
+  instance: string,
+  from: number,
+): Promise<OpenRequest[]> {
   const { rows } = await client.query<{ seq: string; leaf: string }>(
     `SELECT e.seq, e.leaf FROM ${schema}.entry e
      WHERE e.seq >= $1 AND e.instance = $2 AND e.type = 'request'

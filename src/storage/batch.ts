@@ -82,7 +82,9 @@ export function signEntry(draft: Draft, head: Head, context: BatchContext): Sign
   const signature = context.base64url(context.signer.sign(Buffer.from(input, "latin1")));
   const leaf = Buffer.from(`${input}.${signature}`, "latin1");
   if (leaf.length > MAX_LEAF_BYTES) {
-    throw new EntryTooLargeError(`a ${draft.body.type} entry of ${leaf.length} bytes; a leaf holds ${MAX_LEAF_BYTES}`);
+    throw new EntryTooLargeError(
+      `a ${draft.body.type} entry of ${leaf.length} bytes; a leaf holds ${MAX_LEAF_BYTES}`,
+    );
   }
   return {
     draft,

@@ -84,7 +84,11 @@ export function provesNoEffect(error: unknown): error is pg.DatabaseError & { co
 const SETTINGS = ["fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names"] as const;
 
 /** One round trip that proves the server alive, writable and durable; throws DurabilityError naming the setting. */
-export async function checkDurability(client: pg.Client, address: DatabaseAddress, timeoutMs: number): Promise<void> {
+export async function checkDurability(
+  client: pg.Client,
+  address: DatabaseAddress,
+  timeoutMs: number,
+): Promise<void> {
   const columns = SETTINGS.map((name) => `current_setting('${name}') AS ${name}`).join(", ");
   const { rows } = await queryWithin<Record<(typeof SETTINGS)[number], string> & { in_recovery: boolean }>(
     client,

@@ -5,7 +5,12 @@ import pg from "pg";
 import type { Entry } from "../ledger/entry.ts";
 import { equalBytes, hashLeaf } from "../ledger/hash.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
-import { LedgerVerifier, type StoredAttachment, type StoredEntry, type VerifierOptions } from "../ledger/verify.ts";
+import {
+  LedgerVerifier,
+  type StoredAttachment,
+  type StoredEntry,
+  type VerifierOptions,
+} from "../ledger/verify.ts";
 import type { DatabaseAddress } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 
@@ -78,7 +83,8 @@ export class LedgerReader {
     }
     await this.#checkOutcomes(page, verifier);
     await this.#checkStrays(verifier);
-    if (verifier.size === 0) verifier.findings.push({ seq: 0, code: "ledger_empty", detail: "the ledger has no entries" });
+    if (verifier.size === 0)
+      verifier.findings.push({ seq: 0, code: "ledger_empty", detail: "the ledger has no entries" });
     return {
       ok: verifier.findings.length === 0,
       size: verifier.size,
@@ -99,7 +105,11 @@ export class LedgerReader {
     );
     const bySeq = Map.groupBy(rows, (row) => Number(row.seq));
     for (const entry of entries) {
-      const stored: StoredAttachment[] = (bySeq.get(entry.seq) ?? []).map(({ name, salt, content }) => ({ name, salt, content }));
+      const stored: StoredAttachment[] = (bySeq.get(entry.seq) ?? []).map(({ name, salt, content }) => ({
+        name,
+        salt,
+        content,
+      }));
       entry.attachments = stored;
     }
   }
@@ -114,7 +124,11 @@ export class LedgerReader {
     const seqOf = new Map(rows.map((row) => [row.txn, Number(row.seq)]));
     for (const { seq, claims } of responses) {
       if (seqOf.get(claims.txn) !== seq) {
-        verifier.findings.push({ seq, code: "outcome_index", detail: "table outcome does not name this entry as the outcome" });
+        verifier.findings.push({
+          seq,
+          code: "outcome_index",
+          detail: "table outcome does not name this entry as the outcome",
+        });
       }
     }
     return [];
@@ -167,7 +181,11 @@ function toStored(row: EntryRow): StoredEntry {
 }
 
 /** Leaf hash of a stored row and whether the column agrees; for pages shown to people. */
-export function describeRow(row: StoredEntry): { leafHash: string; claims: Entry | undefined; intact: boolean } {
+export function describeRow(row: StoredEntry): {
+  leafHash: string;
+  claims: Entry | undefined;
+  intact: boolean;
+} {
   const hash = hashLeaf(Buffer.from(row.leaf, "latin1"));
   const parsed = parseLeaf(row.leaf);
   return {

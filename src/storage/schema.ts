@@ -29,11 +29,18 @@ export interface LedgerRoles {
  * Creates or upgrades a ledger's tables. Runs as the owner role, in one transaction under an advisory lock: two
  * instances that start at once do not race, and a crash in the middle leaves nothing. Refuses a newer schema.
  */
-export async function migrate(owner: Client, ledger: string, origin: string, roles: LedgerRoles): Promise<void> {
+export async function migrate(
+  owner: Client,
+  ledger: string,
+  origin: string,
+  roles: LedgerRoles,
+): Promise<void> {
   const schema = schemaOf(ledger);
   await owner.query("BEGIN");
   try {
-    await owner.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`scimseal migrate ${ledger}`]);
+    await owner.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [
+      `scimseal migrate ${ledger}`,
+    ]);
     const version = await readVersion(owner, ledger);
     if (version > SCHEMA_VERSION) throw newer(ledger, version);
     if (version < 1) {

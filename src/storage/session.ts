@@ -23,17 +23,26 @@ export interface SessionScope {
 }
 
 /** The newest entry. */
-export async function readHead({ client, schema, timeoutMs }: SessionScope): Promise<Head & { leaf?: string }> {
+export async function readHead({
+  client,
+  schema,
+  timeoutMs,
+}: SessionScope): Promise<Head & { leaf?: string }> {
   const { rows } = await queryWithin<{ seq: string; leaf: string; leaf_hash: Buffer }>(
     client,
-    { name: "scimseal_head", text: `SELECT seq, leaf, leaf_hash FROM ${schema}.entry ORDER BY seq DESC LIMIT 1` },
+    {
+      name: "scimseal_head",
+      text: `SELECT seq, leaf, leaf_hash FROM ${schema}.entry ORDER BY seq DESC LIMIT 1`,
+    },
     timeoutMs,
   );
   const [row] = rows;
   if (!row) return EMPTY_HEAD;
   const parsed = parseLeaf(row.leaf);
   if (typeof parsed === "string") {
-    throw new LedgerUnreadableError(`the newest entry, ${row.seq}, cannot be read: ${parsed}; run scimseal verify`);
+    throw new LedgerUnreadableError(
+      `the newest entry, ${row.seq}, cannot be read: ${parsed}; run scimseal verify`,
+    );
   }
   return {
     seq: Number(row.seq),
@@ -54,7 +63,10 @@ export async function readCurrentKey(
 ): Promise<readonly PublicKey[]> {
   const { rows } = await queryWithin<{ leaf: string }>(
     client,
-    { text: `SELECT leaf FROM ${schema}.entry WHERE type = 'event' AND seq > $1 ORDER BY seq`, values: [start.afterSeq] },
+    {
+      text: `SELECT leaf FROM ${schema}.entry WHERE type = 'event' AND seq > $1 ORDER BY seq`,
+      values: [start.afterSeq],
+    },
     Math.max(timeoutMs, 10_000),
   );
   let trusted = start.trusted;
@@ -80,7 +92,11 @@ export function lockKeyOf(instance: string): bigint {
  * a broken one still holds it, whereas a recovery needs it exclusively. Returns false if a recovery already closed
  * this instance's transactions: then it must go on under a new id.
  */
-export async function joinInstances(scope: SessionScope, instance: string, fromSeq: number): Promise<boolean> {
+export async function joinInstances(
+  scope: SessionScope,
+  instance: string,
+  fromSeq: number,
+): Promise<boolean> {
   const { client, schema, timeoutMs } = scope;
   const key = lockKeyOf(instance).toString();
   const locked = await queryWithin<{ ok: boolean }>(

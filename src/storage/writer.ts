@@ -254,7 +254,10 @@ export class LedgerWriter {
       this.#open.clear();
     }
     if (this.#head.seq < 0) {
-      await this.#appendOwn(session, { type: "event", event: { name: "ledger-opened", kid: this.#signer.kid } });
+      await this.#appendOwn(session, {
+        type: "event",
+        event: { name: "ledger-opened", kid: this.#signer.kid },
+      });
     }
   }
 
@@ -331,7 +334,8 @@ export class LedgerWriter {
 
   async #serve(session: Session): Promise<void> {
     for (;;) {
-      if (session.ended) throw new AppendError("database_unreachable", "the database closed the connection", "no");
+      if (session.ended)
+        throw new AppendError("database_unreachable", "the database closed the connection", "no");
       this.#sweep();
       if (performance.now() - this.#lastProbe >= PROBE_EVERY_MS) await this.#probe(session);
       if (this.#queue.length > 0) await this.#commitBatch(session, this.#take());
@@ -350,7 +354,9 @@ export class LedgerWriter {
   #take(): Item[] {
     const anomaly = this.#clock.check(this.#head.timeMs);
     if (anomaly) {
-      this.#queue.unshift(ownItem({ body: { type: "event", event: { name: "clock-anomaly", ...anomaly } }, attachments: [] }));
+      this.#queue.unshift(
+        ownItem({ body: { type: "event", event: { name: "clock-anomaly", ...anomaly } }, attachments: [] }),
+      );
       this.#options.log.warn({ ledger: this.#options.ledger, ...anomaly }, "clock anomaly");
     }
     let bytes = 0;
@@ -387,7 +393,7 @@ export class LedgerWriter {
         if (last) this.#head = headOf(last.entry);
         for (const { item, entry } of signed) this.#settleCommitted(item, entry);
         this.#options.observer.batchCommitted(signed.length, performance.now() - startedAt);
-            return;
+        return;
       }
       items = signed.map(({ item }) => item);
       try {
@@ -445,7 +451,11 @@ export class LedgerWriter {
     }
     if (written === 0) return "head_moved";
     if (session.warned) {
-      throw new AppendError("not_durable", "the database warned that the commit may not be replicated", "unknown");
+      throw new AppendError(
+        "not_durable",
+        "the database warned that the commit may not be replicated",
+        "unknown",
+      );
     }
     if (session.client.getTransactionStatus() !== "I" || written !== entries.length) {
       throw new AppendError("database_error", "the database did not prove the commit", "unknown");
@@ -592,7 +602,14 @@ type InsertResult = "committed" | "head_moved" | "outcome_taken";
 
 function ownItem(draft: Draft): Item {
   const nobody = () => {};
-  return { draft, deadlineAt: Number.POSITIVE_INFINITY, closure: true, waiting: false, resolve: nobody, reject: nobody };
+  return {
+    draft,
+    deadlineAt: Number.POSITIVE_INFINITY,
+    closure: true,
+    waiting: false,
+    resolve: nobody,
+    reject: nobody,
+  };
 }
 
 function lateError(): AppendError {
@@ -611,14 +628,22 @@ function isAbsence(code: AppendError["code"]): boolean {
 
 function toAppendError(cause: unknown): AppendError {
   if (cause instanceof AppendError) return cause;
-  if (cause instanceof DeadlineError) return new AppendError("database_slow", cause.message, "unknown", { cause });
+  if (cause instanceof DeadlineError)
+    return new AppendError("database_slow", cause.message, "unknown", { cause });
   if (cause instanceof DurabilityError) return new AppendError("not_durable", cause.message, "no", { cause });
   if (cause instanceof SchemaError || cause instanceof LedgerUnreadableError) {
     return new AppendError("database_error", cause.message, "no", { cause });
   }
   if (provesNoEffect(cause)) {
-    return new AppendError("database_error", `the database refused the entry (SQLSTATE ${cause.code})`, "no", { cause });
+    return new AppendError(
+      "database_error",
+      `the database refused the entry (SQLSTATE ${cause.code})`,
+      "no",
+      { cause },
+    );
   }
   const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
-  return new AppendError("database_unreachable", `the database is not reachable${code}`, "unknown", { cause });
+  return new AppendError("database_unreachable", `the database is not reachable${code}`, "unknown", {
+    cause,
+  });
 }

@@ -11,8 +11,11 @@ export interface LogOptions {
 
 /** The program's log, on standard output unless a destination is given. */
 export function createLog(options: LogOptions, destination?: DestinationStream): Logger {
-  const isPretty = options.format === "pretty" || (options.format === "auto" && process.stdout.isTTY === true);
-  const stream = destination ?? (isPretty ? pretty({ colorize: process.stdout.isTTY === true, ignore: "pid,hostname,name" }) : undefined);
+  const isPretty =
+    options.format === "pretty" || (options.format === "auto" && process.stdout.isTTY === true);
+  const stream =
+    destination ??
+    (isPretty ? pretty({ colorize: process.stdout.isTTY === true, ignore: "pid,hostname,name" }) : undefined);
   const settings = {
     name: "scimseal",
     level: options.level,

@@ -65,9 +65,17 @@ export class Metrics {
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
       registers,
     });
-    ledgerGauge("scimseal_ledger_entries", "Entries in the ledger, as far as this instance knows.", (ledger) => ledger.size());
-    ledgerGauge("scimseal_open_transactions", "Writes without an outcome yet.", (ledger) => ledger.openTransactions());
-    ledgerGauge("scimseal_ledger_ready", "1 while writes can be recorded.", (ledger) => (ledger.isReady() ? 1 : 0));
+    ledgerGauge(
+      "scimseal_ledger_entries",
+      "Entries in the ledger, as far as this instance knows.",
+      (ledger) => ledger.size(),
+    );
+    ledgerGauge("scimseal_open_transactions", "Writes without an outcome yet.", (ledger) =>
+      ledger.openTransactions(),
+    );
+    ledgerGauge("scimseal_ledger_ready", "1 while writes can be recorded.", (ledger) =>
+      ledger.isReady() ? 1 : 0,
+    );
 
     function ledgerGauge(name: string, help: string, read: (ledger: LedgerGauges) => number): void {
       new Gauge({
