@@ -11,8 +11,6 @@ import { stringify } from "yaml";
 import { type App, startApp } from "../app.ts";
 import { addCredential } from "../auth/credentialFile.ts";
 import { loadConfig } from "../config/load.ts";
-import { playDay } from "../demo/day.ts";
-import { startTarget } from "../demo/target.ts";
 import { saveKey } from "../keys/keyFile.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../keys/signer.ts";
 import { generateTokenKey } from "../keys/tokenKey.ts";
@@ -71,6 +69,8 @@ export function registerDemo(program: Command): void {
 
 async function runDemo(options: DemoOptions): Promise<void> {
   const startedAt = performance.now();
+  // Only here: the target's packages are development dependencies, which the image leaves out.
+  const { startTarget } = await import("../demo/target.ts");
   const dataDir = resolve(options.dataDir);
   const log = createLog({ level: "warn", format: "auto" });
   await mkdir(join(dataDir, "keys"), { recursive: true, mode: 0o700 });
@@ -122,6 +122,7 @@ async function runDemo(options: DemoOptions): Promise<void> {
 }
 
 async function play(baseUrl: string, entraBaseUrl: string, secrets: Secrets): Promise<void> {
+  const { playDay } = await import("../demo/day.ts");
   say("\nA day of provisioning, through the proxy:");
   let unexpected = 0;
   for await (const line of playDay({

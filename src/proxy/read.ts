@@ -102,12 +102,7 @@ async function recordRead(
     };
   } catch (cause) {
     if (!(cause instanceof AppendError)) throw cause;
-    const refusal = new Refusal("ledger_unavailable", undefined, {
-      cause,
-      status: context.failClosed.status,
-    });
-    refusal.retryAfterSeconds = context.failClosed.retryAfterSeconds;
-    throw refusal;
+    throw new Refusal("ledger_unavailable", undefined, { cause, status: context.failClosed.status });
   }
 }
 

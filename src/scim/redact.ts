@@ -20,7 +20,16 @@ export interface Redaction {
   readonly bytes: Uint8Array;
   /** Where values were taken out, e.g. `password`, `Operations[].value`; sorted, unique, at most 64, no literals. */
   readonly redacted: readonly string[];
+  /**
+   * The texts that were taken out, as they are and as JSON spells them: for taking them out of the target's answer too,
+   * which may quote them in an error. Never to be stored or logged. At most 64, none shorter than 6 characters.
+   */
+  readonly secrets: readonly string[];
 }
+
+const maxSecrets = 64;
+/** Shorter ones would be found by chance in what says nothing about them. */
+const minSecretLength = 6;
 
 const replacement = JSON.stringify("[redacted]");
 
@@ -30,11 +39,11 @@ const replacement = JSON.stringify("[redacted]");
  */
 export function redact(document: JsonDocument, extraAttributes: readonly string[]): Redaction {
   const secrets = secretsOf(extraAttributes);
-  if (cannotHold(document, secrets)) return { bytes: document.bytes, redacted: [] };
+  if (cannotHold(document, secrets)) return { bytes: document.bytes, redacted: [], secrets: [] };
   const walk = new Walk(secrets);
   walk.visit(document.root, [], "");
   const redacted = [...walk.labels].sort().slice(0, 64);
-  return { bytes: applyEdits(document, walk.edits), redacted };
+  return { bytes: applyEdits(document, walk.edits), redacted, secrets: [...walk.taken].slice(0, maxSecrets) };
 }
 
 /** Most bodies: plain ASCII without escapes in which no secret's name occurs at all. */
@@ -58,6 +67,8 @@ interface Target {
 class Walk {
   readonly edits: JsonEdit[] = [];
   readonly labels = new Set<string>();
+  /** Texts that were taken out. */
+  readonly taken = new Set<string>();
   readonly #secrets: Secrets;
 
   constructor(secrets: Secrets) {
@@ -99,7 +110,10 @@ class Walk {
         // A member's name may be a path with a filter, and then quote the secret itself.
         const quotes = quotesSecret(this.#secrets, member.name);
         const below = [...trail, ...pathTrail(member.name)];
-        if (quotes) this.edits.push({ ...spanOf(member.nameSpan), text: replacement });
+        if (quotes) {
+          this.edits.push({ ...spanOf(member.nameSpan), text: replacement });
+          this.#noteText(member.name);
+        }
         if (quotes || isSecret(this.#secrets, below, trail.length)) this.#take(member.value, here);
         else if (name === "data" && this.#isTextWithSecret(member.value)) this.#take(member.value, here);
         else this.visit(member.value, below, here);
@@ -153,6 +167,22 @@ class Walk {
   #take(node: JsonNode, label: string): void {
     this.edits.push({ ...spanOf(node), text: replacement });
     this.labels.add(label.length > 128 ? "?" : label);
+    this.#note(node);
+  }
+
+  #note(node: JsonNode): void {
+    if (node.kind === "string") this.#noteText(node.value);
+    else if (node.kind === "array") for (const item of node.items) this.#note(item);
+    else if (node.kind === "object") for (const member of node.members) this.#note(member.value);
+  }
+
+  /** The text and, for a path that quotes a secret, the literals in it. */
+  #noteText(text: string): void {
+    for (const secret of [text, ...[...text.matchAll(/"([^"\\]+)"/g)].map((match) => match[1] ?? "")]) {
+      if (secret.length < minSecretLength || this.taken.size >= maxSecrets) continue;
+      this.taken.add(secret);
+      this.taken.add(JSON.stringify(secret).slice(1, -1));
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { exportJWK, exportSPKI, generateKeyPair, type JWTHeaderParameters, SignJWT } from "jose";
+import { exportJWK, exportSPKI, generateKeyPair, importJWK, type JWTHeaderParameters, SignJWT } from "jose";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { AuditorAuthenticator } from "../../src/auth/auditors.ts";
 import { ClientAuthenticator } from "../../src/auth/clients.ts";
@@ -206,13 +206,6 @@ const attacks: [string, () => Promise<string> | string][] = [
       return `${input}.${mac}`;
     },
   ],
-  [
-    "an algorithm that is not configured",
-    () =>
-      sign({ header: { alg: "PS256" } }).catch(
-        () => `${encode({ alg: "PS256", kid: "k1", typ: "at+jwt" })}.${encode(claims)}.AAAA`,
-      ),
-  ],
   ["another key", () => sign({ key: stranger.privateKey })],
   [
     "a changed payload",
@@ -270,6 +263,15 @@ test.each(attacks)("a JWT with %s is nobody (case 91)", async (_name, make) => {
   const auth = authenticator();
   expect(await auth.authenticate(`Bearer ${await make()}`)).toBeUndefined();
   // The same authenticator still knows a good one: the attack has poisoned nothing.
+  expect(await auth.authenticate(`Bearer ${await sign()}`)).toBeDefined();
+});
+
+test("a true signature by the issuer's key under an algorithm that is not configured is nobody's", async () => {
+  const { kid, kty, n, e } = { ...publicJwk };
+  answer = serveKeys({ kid, kty, n, e });
+  const auth = authenticator();
+  const key = await importJWK(await exportJWK(rsa.privateKey), "PS256");
+  expect(await auth.authenticate(`Bearer ${await sign({ header: { alg: "PS256" }, key })}`)).toBeUndefined();
   expect(await auth.authenticate(`Bearer ${await sign()}`)).toBeDefined();
 });
 

@@ -17,7 +17,7 @@ let nowMs = Date.parse("2026-06-01T12:00:00Z");
 const SECRETS = { S1: "first secret/1", S2: "second-secret" };
 
 function authenticator(
-  options: { key?: Uint8Array; secrets?: Record<string, string> } = {},
+  options: { key?: Uint8Array; secrets?: Record<string, string>; entraOnly?: true } = {},
 ): ClientAuthenticator {
   const target = `{ url: "http://127.0.0.1:1", auth: { none: true } }`;
   const text = `
@@ -38,7 +38,8 @@ connectors:
       oauth: [{ name: other-1, clientId: "entra id", clientSecret: { env: S1 } }]
 `;
   const environment = { ...SECRETS, ...options.secrets };
-  const config = parseConfig(text, "/nowhere/x.yaml", { environment, secrets: "deferred" });
+  const shown = options.entraOnly ? text.slice(0, text.indexOf("  other:")) : text;
+  const config = parseConfig(shown, "/nowhere/x.yaml", { environment, secrets: "deferred" });
   const log = { warn() {}, error() {} };
   return new ClientAuthenticator(config, {
     log,
@@ -110,6 +111,11 @@ test("an access token ends: by time, with its secret, and with the ledger's key"
   expect(await authenticator().authenticate(token)).toBeDefined();
   nowMs += 1000;
   expect(await authenticator().authenticate(token)).toBeUndefined();
+});
+
+test("an access token opens what it was issued for, not what its client may do by now", async () => {
+  const token = await tokenOf(ask(good, {}, authenticator({ entraOnly: true })));
+  expect((await authenticator().authenticate(`Bearer ${token}`))?.connectors).toEqual(new Set(["entra"]));
 });
 
 test("a token with a changed audience is nobody's", async () => {

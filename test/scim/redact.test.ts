@@ -222,3 +222,11 @@ test("a PATCH without secrets keeps its buffer even where it must be searched", 
   const document = patchOf({ op: "replace", path: 'emails[type eq "work"].value', value: "é\\" });
   expect(redact(document, none).bytes).toBe(document.bytes);
 });
+
+test("tells the texts that were taken out, so that the target's answer can be cleaned of them", () => {
+  const operation = { op: "replace", path: 'password eq "hidden-1"', value: "x" };
+  const body = JSON.stringify({ password: 'Sw0rd"fish', Operations: [operation] });
+  const { secrets } = redact(documentOf(body), none);
+  expect(secrets).toEqual(expect.arrayContaining(['Sw0rd"fish', 'Sw0rd\\"fish', "hidden-1"]));
+  expect(secrets).not.toContain("x");
+});

@@ -136,7 +136,14 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const targetUrl = options.targetUrl ?? target?.url ?? "";
   const prepared = await prepareDataDir(dataDir, targetUrl, targetToken, options);
   let logged = "";
-  const log = pino({ level: "debug" }, { write: (line) => void (logged += line) });
+  const log = pino(
+    { level: "debug" },
+    {
+      write: (line) => {
+        logged += line;
+      },
+    },
+  );
   const app = await startApp(await loadConfig(prepared.configFile), log);
   const superuserUrl = app.embeddedUrls?.superuser ?? "";
   const baseUrl = `${app.publicUrl}/okta/scim/v2`;

@@ -1,0 +1,88 @@
+// A write's body: the exact bytes, what they mean, and the intent to be recorded. What a strict reader and a lax
+// target could read differently is refused here; what is merely not understood is recorded as unparsed and passes.
+
+import { createHash } from "node:crypto";
+import { countBulkOperations } from "../scim/bulk.ts";
+import { type JsonDocument, parseStrictJson } from "../scim/json.ts";
+import { bodyId, type Understanding, understand } from "../scim/operation.ts";
+import { redact } from "../scim/redact.ts";
+import { parseResourcePath } from "../scim/resource.ts";
+import type { RequestDraft } from "../storage/recorded.ts";
+import { readBody } from "./body.ts";
+import type { ProxyContext } from "./connector.ts";
+import { draftRequest, type StoredBody } from "./draft.ts";
+import { isScimMediaType } from "./header.ts";
+import { headerText, type Passage, type Received } from "./passage.ts";
+import { Refusal } from "./refusal.ts";
+import type { RetryMemory } from "./retryMemory.ts";
+
+export interface Intake {
+  draft: RequestDraft;
+  document: JsonDocument | undefined;
+  /** Texts that must not come back from the target into the record. */
+  secrets: readonly string[];
+  /** The same for a repetition of this request by the same client. */
+  retryKey: string;
+}
+
+/** Reads and understands a write. Throws a Refusal. */
+export async function takeIn(
+  context: ProxyContext,
+  passage: Passage,
+  received: Received,
+  retries: RetryMemory,
+): Promise<Intake> {
+  const { request, response, hold } = passage;
+  const { connector, arrival, route } = received;
+  const { limits } = context;
+  const encoding = headerText(request, "content-encoding");
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+    throw new Refusal("encoding_unsupported");
+  const contentType = headerText(request, "content-type");
+  const needsBody = request.method !== "DELETE";
+  const mustBeScim = needsBody || contentType !== undefined;
+  if (mustBeScim && !isScimMediaType(contentType)) throw new Refusal("media_type_unsupported");
+  const isBulk = parseResourcePath(route.resourcePath).kind === "bulk";
+  const wire = await readBody(request, response, isBulk ? limits.bulkBytes : limits.bodyBytes, hold);
+  passage.wire = wire;
+  if (wire.length > 0 && !mustBeScim) throw new Refusal("media_type_unsupported");
+  const document = needsBody || wire.length > 0 ? parseBody(wire) : undefined;
+  const meaning = understand({
+    method: arrival.method,
+    resourcePath: route.resourcePath,
+    ...(route.query === undefined ? {} : { query: route.query }),
+    ...(document ? { document } : {}),
+    secretAttributes: connector.redact,
+  });
+  passage.meaning = meaning;
+  if (document && isBulk && countBulkOperations(document) > limits.bulkOperations)
+    throw new Refusal("bulk_too_many");
+  if (document && request.method === "PUT") checkId(document, meaning);
+  const redaction = document && redact(document, connector.redact);
+  const stored: StoredBody | undefined = redaction && {
+    bytes: redaction.bytes,
+    mediaType: arrival.mediaType ?? "application/scim+json",
+    redacted: redaction.redacted,
+  };
+  const retryKey = createHash("sha256")
+    .update(`${arrival.actor.client}\0${arrival.method}\0${request.url ?? ""}\0`)
+    .update(wire)
+    .digest("base64");
+  const draft = draftRequest(connector, arrival, meaning, wire, stored, retries.take(retryKey));
+  return { draft, document, secrets: redaction?.secrets ?? [], retryKey };
+}
+
+function parseBody(wire: Buffer): JsonDocument {
+  const parsed = parseStrictJson(wire);
+  if (parsed.ok) return parsed.document;
+  const { code, detail, offset } = parsed.refusal;
+  throw new Refusal("body_invalid", `${code}${offset === undefined ? "" : ` at byte ${offset}`}: ${detail}`);
+}
+
+/** A target that believes the body would change another account than the one the record names. */
+function checkId(document: JsonDocument, meaning: Understanding): void {
+  const id = bodyId(document);
+  if (id !== undefined && meaning.resourceId !== undefined && id !== meaning.resourceId) {
+    throw new Refusal("id_mismatch");
+  }
+}
