@@ -3,6 +3,8 @@
 
 import { Command } from "commander";
 import { registerDemo } from "./cli/demo.ts";
+import { registerDoctor } from "./cli/doctor.ts";
+import { checkDatabase } from "./cli/doctorDatabase.ts";
 import { registerExport } from "./cli/export.ts";
 import { registerInit } from "./cli/init.ts";
 import { registerKeys } from "./cli/keys.ts";
@@ -28,6 +30,7 @@ for (const register of [
 ]) {
   register(program);
 }
+registerDoctor(program, checkDatabase);
 
 try {
   await program.parseAsync();

@@ -11,15 +11,13 @@ import type { Config } from "../config/schema.ts";
 import { type Check, errorText, fail, judgeCertificate, ok, warn } from "./check.ts";
 import { checkCredentials, checkDataDir, checkKeys, checkListeners } from "./doctorFiles.ts";
 import { printable } from "./printable.ts";
+import { isNodeSupported, MINIMUM_NODE } from "./runtime.ts";
 import { probeTarget } from "./targetProbe.ts";
 
 export type { Check } from "./check.ts";
 
 /** Looks at the database: durability settings, roles, schema, clock. */
 export type CheckDatabase = (config: Config) => Promise<Check[]>;
-
-/** The oldest Node that may serve: older lines hold a request-smuggling hole (DESIGN §8). */
-export const REQUIRED_NODE = [24, 18, 1] as const;
 
 const CLOCK_TOLERANCE_MS = 5000;
 
@@ -70,11 +68,8 @@ export function formatChecks(checks: readonly Check[]): string {
 
 /** Judges a Node version. */
 export function checkNode(version: string): Check {
-  const parts = version.split(".").map(Number);
-  const difference =
-    REQUIRED_NODE.map((required, index) => (parts[index] ?? 0) - required).find((d) => d !== 0) ?? 0;
-  if (difference >= 0) return ok("Node", version);
-  const remedy = `run it on Node ${REQUIRED_NODE.join(".")} or newer: older ones can be made to misread requests`;
+  if (isNodeSupported(version)) return ok("Node", version);
+  const remedy = `run it on Node ${MINIMUM_NODE.join(".")} or newer: older ones can be made to misread requests`;
   return fail("Node", version, remedy);
 }
 

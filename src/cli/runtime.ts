@@ -3,13 +3,17 @@
 
 export const MINIMUM_NODE = [24, 18, 1] as const;
 
-/** Throws on a Node that must not serve. */
-export function checkRuntime(version = process.version): void {
+/** Whether a version such as `24.18.1` or `v24.18.1` may serve. */
+export function isNodeSupported(version: string): boolean {
   const parts = version.replace(/^v/, "").split(".").map(Number);
   const difference = MINIMUM_NODE.map((minimum, i) => (parts[i] ?? 0) - minimum).find((by) => by !== 0) ?? 0;
-  if (difference < 0) {
-    throw new Error(
-      `this is Node ${version}; scimseal serves on ${MINIMUM_NODE.join(".")} or newer, since older ones can be tricked into reading one request as two`,
-    );
-  }
+  return difference >= 0;
+}
+
+/** Throws on a Node that must not serve. */
+export function checkRuntime(version = process.version): void {
+  if (isNodeSupported(version)) return;
+  throw new Error(
+    `this is Node ${version}; scimseal serves on ${MINIMUM_NODE.join(".")} or newer, since older ones can be tricked into reading one request as two`,
+  );
 }

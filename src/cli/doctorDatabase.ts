@@ -1,0 +1,82 @@
+// The database's part of `scimseal doctor`: reachable, durable, the tables there, roles that can do no more than they
+// must, clocks that agree.
+
+import type { Config } from "../config/schema.ts";
+import { addressesOf } from "../ledgers.ts";
+import { openEmbedded } from "../storage/embedded.ts";
+import { type DatabaseFacts, inspectDatabase } from "../storage/inspect.ts";
+import { type Check, errorText, fail, ok, warn } from "./check.ts";
+
+const OLDEST_POSTGRES = 140_000;
+const CLOCK_TOLERANCE_MS = 2_000;
+
+const quiet = { info() {}, warn() {}, error() {} };
+
+/** Checks the database of every ledger. */
+export async function checkDatabase(config: Config): Promise<Check[]> {
+  const embedded =
+    config.database.kind === "embedded"
+      ? await openEmbedded({ dataDir: config.dataDir, log: quiet })
+      : undefined;
+  try {
+    const checks: Check[] = [];
+    for (const [name, ledger] of Object.entries(config.ledgers)) {
+      const addresses = addressesOf(ledger.database ?? config.database, embedded?.urls);
+      const label = `ledger ${name}: database`;
+      try {
+        const canMigrate = addresses.owner !== undefined;
+        checks.push(
+          ...judge(label, await inspectDatabase(addresses.writer, name, ledger.origin), canMigrate),
+        );
+      } catch (cause) {
+        checks.push(fail(label, errorText(cause), "check database.url, the network and the server's log"));
+      }
+    }
+    return checks;
+  } finally {
+    await embedded?.close();
+  }
+}
+
+function judge(label: string, facts: DatabaseFacts, canMigrate: boolean): Check[] {
+  const checks = [
+    facts.version >= OLDEST_POSTGRES
+      ? ok(label, `PostgreSQL ${facts.version / 10_000}, role ${facts.role}`)
+      : fail(label, `PostgreSQL ${facts.version / 10_000}`, "use version 14 or newer"),
+    facts.weakness === undefined
+      ? ok(`${label} durability`, "a proved commit survives a crash")
+      : fail(`${label} durability`, facts.weakness, "the proxy refuses writes until this is mended"),
+    judgeRole(label, facts),
+    Math.abs(facts.clockOffsetMs) <= CLOCK_TOLERANCE_MS
+      ? ok(`${label} clock`, `within ${Math.abs(facts.clockOffsetMs)} ms of this machine's`)
+      : warn(
+          `${label} clock`,
+          `${facts.clockOffsetMs} ms from this machine's`,
+          "run a time service on both machines",
+        ),
+  ];
+  if (facts.schemaProblem === undefined)
+    checks.push(ok(`${label} tables`, "there, of this version and origin"));
+  else if (canMigrate)
+    checks.push(warn(`${label} tables`, facts.schemaProblem, "the next start of the proxy makes them"));
+  else checks.push(fail(`${label} tables`, facts.schemaProblem, "set database.ownerUrl for one start"));
+  return checks;
+}
+
+function judgeRole(label: string, { role, isSuperuser, excessRights }: DatabaseFacts): Check {
+  if (isSuperuser) {
+    return fail(
+      `${label} role`,
+      `${role} is a superuser`,
+      "write as a role of its own that may only INSERT and SELECT",
+    );
+  }
+  if (excessRights.length > 0) {
+    return fail(
+      `${label} role`,
+      `${role} may ${excessRights.join(", ")} entries`,
+      "use another role for database.url than the owner's",
+    );
+  }
+  return ok(`${label} role`, `${role} can append and read, nothing else`);
+}
