@@ -3,7 +3,7 @@
 // and, kept outside the database, its origin and pinned keys.
 
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
@@ -11,7 +11,7 @@ import type { DatabaseConfig } from "./config/database.ts";
 import type { Config, LedgerConfig } from "./config/schema.ts";
 import { fastVerify } from "./keys/fastVerify.ts";
 import { loadPinned } from "./keys/keyring.ts";
-import { loadSigner } from "./keys/signer.ts";
+import { loadSigner, type Signer } from "./keys/signer.ts";
 import { loadTokenKey, type TokenKey } from "./keys/tokenKey.ts";
 import type { Sha256 } from "./ledger/hash.ts";
 import { formatPublicJwk, type PublicJwk, type PublicKey } from "./ledger/key.ts";
@@ -22,7 +22,7 @@ import { connect, type DatabaseAddress, roleOf } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
 import { migrate } from "./storage/schema.ts";
 import { uuidSource } from "./storage/uuid.ts";
-import { LedgerWriter, type WriterObserver } from "./storage/writer.ts";
+import { LedgerWriter, type WriterLog, type WriterObserver } from "./storage/writer.ts";
 
 /** One ledger, open. */
 export interface OpenLedger {
@@ -118,24 +118,7 @@ export class Ledgers {
     const addresses = addressesOf(ledger.database ?? config.database, this.#embedded?.urls);
     if (addresses.owner) await migrateAs(addresses.owner, addresses, name, ledger.origin);
     const pinned = loadPinned(ledger.pinnedKeys);
-    const signer = loadSigner(ledger.signingKey.file);
-    const writer = new LedgerWriter({
-      ledger: name,
-      origin: ledger.origin,
-      database: addresses.writer,
-      appendDeadlineMs: config.appendDeadlineMs,
-      signer,
-      reloadSigner: async () => loadSigner(ledger.signingKey.file),
-      pinned,
-      verify: fastVerify,
-      digest: nodeSha256,
-      base64url: toBase64url,
-      randomBytes,
-      uuid: newUuid,
-      now: Date.now,
-      log,
-      observer,
-    });
+    const writer = createWriter(config, name, addresses.writer, log, observer);
     await writer.start();
     const reader = new LedgerReader(name, addresses.reader, { connections: 4, timeoutMs: READ_TIMEOUT_MS });
     const recovery = new Recovery({ ledgerName: name, address: addresses.writer, ledger: writer, log });
@@ -163,6 +146,49 @@ export class Ledgers {
     await this.#embedded?.stop();
     this.#embedded = undefined;
   }
+}
+
+/** The writer of a configured ledger, not started. */
+export function createWriter(
+  config: Config,
+  name: string,
+  database: DatabaseAddress,
+  log: WriterLog,
+  observer: WriterObserver,
+): LedgerWriter {
+  const ledger = config.ledgers[name];
+  if (!ledger) throw new Error(`no ledger is called ${name}`);
+  return new LedgerWriter({
+    ledger: name,
+    origin: ledger.origin,
+    database,
+    appendDeadlineMs: config.appendDeadlineMs,
+    signer: loadSigner(ledger.signingKey.file),
+    reloadSigner: async (expected) => reloadSigner(ledger.signingKey.file, expected),
+    pinned: loadPinned(ledger.pinnedKeys),
+    verify: fastVerify,
+    digest: nodeSha256,
+    base64url: toBase64url,
+    randomBytes,
+    uuid: newUuid,
+    now: Date.now,
+    log,
+    observer,
+  });
+}
+
+/** Where a rotation keeps the new key until the ledger knows it. */
+export function nextKeyPath(file: string): string {
+  return `${file}.next`;
+}
+
+/** The signing key that the ledger expects: a rotation may have crashed after its entry and before its rename. */
+function reloadSigner(file: string, expected: readonly PublicKey[]): Signer {
+  const next = nextKeyPath(file);
+  const candidates = [file, ...(existsSync(next) ? [next] : [])].map((path) => loadSigner(path));
+  const [current] = candidates;
+  if (!current) throw new Error(`${file} holds no key`);
+  return candidates.find(({ kid }) => expected.some((key) => key.kid === kid)) ?? current;
 }
 
 async function migrateAs(

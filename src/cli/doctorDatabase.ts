@@ -4,6 +4,7 @@
 import type { Config } from "../config/schema.ts";
 import { addressesOf } from "../ledgers.ts";
 import { openEmbedded } from "../storage/embedded.ts";
+import { hasCluster } from "../storage/embeddedCluster.ts";
 import { type DatabaseFacts, inspectDatabase } from "../storage/inspect.ts";
 import { type Check, errorText, fail, ok, warn } from "./check.ts";
 
@@ -14,6 +15,9 @@ const quiet = { info() {}, warn() {}, error() {} };
 
 /** Checks the database of every ledger. */
 export async function checkDatabase(config: Config): Promise<Check[]> {
+  if (config.database.kind === "embedded" && !(await hasCluster(config.dataDir))) {
+    return [ok("database", "embedded; the first start makes it")];
+  }
   const embedded =
     config.database.kind === "embedded"
       ? await openEmbedded({ dataDir: config.dataDir, log: quiet })

@@ -50,10 +50,9 @@ function checkLedgerKeys(name: string, config: LedgerConfig): Check[] {
     }
   };
   const signer = tried("signing key", () => loadSigner(config.signingKey.file));
-  const previous = tried("previous key", () => config.previousKey && loadSigner(config.previousKey.file));
   const pinned = tried("pinned keys", () => loadPinned(config.pinnedKeys));
   const tokens = tried("token key", () => loadTokenKey(config.tokenKey.file, config.origin));
-  const failed = [signer, previous, pinned, tokens].flatMap(({ check }) => check ?? []);
+  const failed = [signer, pinned, tokens].flatMap(({ check }) => check ?? []);
   if (failed.length > 0 || signer.value === undefined) return failed;
   const { kid } = signer.value;
   if (pinned.value?.some((key) => key.kid === kid))

@@ -1,5 +1,5 @@
 /**
- * `scimseal keys list|show`: the keys of each ledger: which sign, which are pinned, where they lie, who may read them.
+ * `scimseal keys list|show|rotate`: the keys of each ledger: which sign, which are pinned, where they lie, who may read them.
  * It prints public halves only. A verifier should be given these keys by another way than the evidence.
  */
 import { statSync } from "node:fs";
@@ -9,12 +9,13 @@ import type { LedgerConfig } from "../config/schema.ts";
 import { loadPinned } from "../keys/keyring.ts";
 import { loadSigner } from "../keys/signer.ts";
 import { formatPublicJwk, type PublicJwk } from "../ledger/key.ts";
+import { registerRotate } from "./keysRotate.ts";
 import { formatTable } from "./printable.ts";
 
 /** One key of a ledger, as it is shown. */
 interface ShownKey {
   ledger: string;
-  use: "signing" | "previous" | "pinned";
+  use: "signing" | "pinned";
   kid: string;
   path: string;
   mode: string;
@@ -23,7 +24,8 @@ interface ShownKey {
 
 /** Adds the command. */
 export function registerKeys(program: Command): void {
-  const keys = program.command("keys").description("show the keys of the ledgers");
+  const keys = program.command("keys").description("show and rotate the keys of the ledgers");
+  registerRotate(keys);
 
   withConfig(keys.command("list"))
     .description("one line a key")
@@ -63,12 +65,11 @@ async function readKeys(options: { config: string; ledger?: string }, command: C
 }
 
 function keysOf(ledger: string, config: LedgerConfig): ShownKey[] {
-  const secret = (use: "signing" | "previous", path: string): ShownKey => {
+  const secret = (path: string): ShownKey => {
     const { kid, publicJwk } = loadSigner(path);
-    return { ledger, use, kid, path, mode: modeOf(path), jwk: publicJwk };
+    return { ledger, use: "signing", kid, path, mode: modeOf(path), jwk: publicJwk };
   };
-  const shown = [secret("signing", config.signingKey.file)];
-  if (config.previousKey !== undefined) shown.push(secret("previous", config.previousKey.file));
+  const shown = [secret(config.signingKey.file)];
   for (const path of config.pinnedKeys) {
     for (const { kid, bytes } of loadPinned([path])) {
       shown.push({ ledger, use: "pinned", kid, path, mode: modeOf(path), jwk: formatPublicJwk(bytes) });

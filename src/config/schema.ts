@@ -87,10 +87,6 @@ export function configSchema(resolver: Resolver) {
         "The ledger's name for the world (C2SP origin), such as scim.example.com/main. Never change it.",
       ),
     signingKey: keyFile(leaf, "Private Ed25519 key (JWK) that signs entries, mode 0600."),
-    previousKey: keyFile(
-      leaf,
-      "Private key that was in use before signingKey, while a rotation is on.",
-    ).exactOptional(),
     pinnedKeys: z
       .array(leaf.file("JWK or JWKS file with a public key."))
       .describe(

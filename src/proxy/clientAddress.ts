@@ -14,11 +14,16 @@ export function clientAddress(
   let address = normalise(peer ?? "");
   const hops = (forwardedFor ?? "").split(",").map((hop) => hop.trim());
   while (hops.length > 0 && isIP(address) !== 0 && isTrusted(address)) {
-    const hop = normalise(hops.pop() ?? "");
+    const hop = normalise(withoutPort(hops.pop() ?? ""));
     if (isIP(hop) === 0) break;
     address = hop;
   }
   return address;
+}
+
+/** Some terminators add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+function withoutPort(hop: string): string {
+  return /^\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?$/.exec(hop)?.[1] ?? /^([0-9.]+):[0-9]{1,5}$/.exec(hop)?.[1] ?? hop;
 }
 
 function normalise(address: string): string {

@@ -4,6 +4,7 @@
 // recorded: with a broken head nobody can be authenticated for certain.
 
 import type { IncomingMessage } from "node:http";
+import { connectionOptions } from "./header.ts";
 import { Refusal } from "./refusal.ts";
 
 const SINGLETONS = new Set([
@@ -38,6 +39,7 @@ export function checkHead(request: IncomingMessage, limits: HeadLimits): void {
     if (seen.has(name)) throw new Refusal("header_duplicate", `Header: ${name}.`);
     seen.add(name);
   }
+  checkConnection(request.headers.connection);
   const { host, "transfer-encoding": coding, "content-length": length } = request.headers;
   if (!host || !HOST.test(host)) throw new Refusal("host_invalid");
   if (request.httpVersion !== "1.1" && request.httpVersion !== "1.0") throw new Refusal("framing_invalid");
@@ -49,5 +51,17 @@ export function checkHead(request: IncomingMessage, limits: HeadLimits): void {
   }
   if (length !== undefined && (!/^[0-9]{1,15}$/.test(length) || !Number.isSafeInteger(Number(length)))) {
     throw new Refusal("framing_invalid");
+  }
+}
+
+/**
+ * `Connection` takes the headers that it names away at the next hop (RFC 9110 §7.6.1). Of those that decide what a
+ * request means it must name none: a conditional write would go out unconditional, or a body without its type.
+ */
+function checkConnection(connection: string | undefined): void {
+  for (const option of connectionOptions(connection)) {
+    if (SINGLETONS.has(option) && option !== "upgrade" && option !== "transfer-encoding") {
+      throw new Refusal("framing_invalid", `Connection names ${option}.`);
+    }
   }
 }

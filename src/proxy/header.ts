@@ -1,6 +1,6 @@
-// Which headers cross the proxy. Allow-lists in both directions: hop-by-hop headers (RFC 9110 §7.6.1) and whatever
-// `Connection` names fall away because they are not on the list; the client's credential never reaches the target and
-// the target's never reaches the client.
+// Which headers cross the proxy. Allow-lists in both directions: hop-by-hop headers (RFC 9110 §7.6.1) fall away because
+// they are not on the list, and what `Connection` names falls away even if it is; the client's credential never reaches
+// the target and the target's never reaches the client.
 
 import type { IncomingHttpHeaders } from "node:http";
 
@@ -57,10 +57,17 @@ function copy(
   names: readonly string[],
   to: Record<string, string>,
 ): void {
+  const hopByHop = connectionOptions(from.connection);
   for (const name of names) {
     const value = from[name];
-    if (typeof value === "string") to[name] = value;
+    if (typeof value === "string" && !hopByHop.includes(name)) to[name] = value;
   }
+}
+
+/** The lower-case options of a Connection header: names of headers that end at this hop, `close`, `keep-alive`. */
+export function connectionOptions(connection: unknown): readonly string[] {
+  if (typeof connection !== "string") return [];
+  return connection.split(",").map((option) => option.trim().toLowerCase());
 }
 
 /** Whether a Content-Type is one that SCIM bodies have (RFC 7644 §3.1, §8.1) and says nothing but UTF-8. */

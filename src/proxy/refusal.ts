@@ -12,6 +12,8 @@ interface RefusalKind {
   text: string;
   /** The rest of the connection cannot be trusted or was not read. */
   close?: true;
+  /** Further headers of the answer. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 const KINDS = {
@@ -24,6 +26,16 @@ const KINDS = {
   host_invalid: { status: 400, text: "The Host header is missing or malformed.", close: true },
   headers_too_large: { status: 431, text: "The request has too many headers or too long ones.", close: true },
   url_too_long: { status: 414, text: "The request target is too long.", close: true },
+  expectation_failed: {
+    status: 417,
+    text: "The only expectation that can be met is 100-continue.",
+    close: true,
+  },
+  upgrade_refused: {
+    status: 400,
+    text: "The connection cannot be upgraded to another protocol.",
+    close: true,
+  },
   request_timeout: { status: 408, text: "The request was not sent in time.", close: true },
   authentication_failed: {
     status: 401,
@@ -35,7 +47,12 @@ const KINDS = {
     text: "There is no such connector for this credential. Check the base URL.",
   },
   path_invalid: { status: 400, text: "The request path is not canonical; nothing was forwarded." },
-  method_not_allowed: { status: 405, text: "This method is not part of SCIM." },
+  method_not_allowed: {
+    status: 405,
+    text: "This method is not part of SCIM.",
+    // RFC 9110 §15.5.6: a 405 says what would do.
+    headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE" },
+  },
   method_override: { status: 400, text: "Method override headers are not accepted: send the method itself." },
   body_on_read: { status: 400, text: "A GET or HEAD request must not have a body.", close: true },
   media_type_unsupported: {
@@ -104,7 +121,8 @@ export class Refusal extends Error {
   readonly close: boolean;
   readonly scimType: ScimType | undefined;
   retryAfterSeconds: number | undefined;
-  headers: Readonly<Record<string, string>> = {};
+  /** To be sent with the answer, besides what every refusal has. */
+  readonly headers: Readonly<Record<string, string>>;
 
   /** `note` is appended for people; it must hold nothing that came from the request's body. */
   constructor(code: RefusalCode, note?: string, options?: ErrorOptions & { status?: number }) {
@@ -114,6 +132,7 @@ export class Refusal extends Error {
     this.status = options?.status ?? kind.status;
     this.close = kind.close ?? false;
     this.scimType = kind.scimType;
+    this.headers = kind.headers ?? {};
   }
 
   /** The SCIM error message (RFC 7644 §3.12). */

@@ -46,8 +46,9 @@ function checkSegment(segment: string): void {
   } catch (cause) {
     throw new Refusal("path_invalid", "The path holds a broken percent-encoding.", { cause });
   }
-  // Encoded separators, dot segments and control characters: a target that decodes early would see another path.
-  if (text === "." || text === ".." || /[/\\;?#\p{Cc}]/u.test(text)) {
+  // Encoded separators, dot segments and control characters: a target that decodes early, or twice, would see another
+  // path.
+  if (text === "." || text === ".." || /[/\\;?#\p{Cc}]|%[0-9A-Fa-f]{2}/u.test(text)) {
     throw new Refusal(
       "path_invalid",
       "The path holds an encoded separator, a dot segment or a control character.",

@@ -73,8 +73,8 @@ export interface WriterOptions extends Omit<BatchContext, "instance"> {
   /** Keys trusted from the start; the chain of key-rotated entries leads from them to the signer's. */
   pinned: readonly PublicKey[];
   verify: VerifySignature;
-  /** Reads the signing key again, after another process rotated it. */
-  reloadSigner(): Promise<BatchContext["signer"]>;
+  /** Reads the signing key again, after a rotation: one of the expected keys, if it is to be had. */
+  reloadSigner(expected: readonly PublicKey[]): Promise<BatchContext["signer"]>;
   log: WriterLog;
   observer: WriterObserver;
 }
@@ -138,6 +138,11 @@ export class LedgerWriter {
   /** This process in the ledger. It changes only if a recovery had to close its transactions while it was cut off. */
   get instance(): string {
     return this.#instance;
+  }
+
+  /** The key that signs the next entry. */
+  get kid(): string {
+    return this.#signer.kid;
   }
 
   get openTransactions(): number {
@@ -270,7 +275,7 @@ export class LedgerWriter {
       this.#options.verify,
     );
     if (!this.#trusted.some((key) => key.kid === this.#signer.kid)) {
-      this.#signer = await this.#options.reloadSigner();
+      this.#signer = await this.#options.reloadSigner(this.#trusted);
     }
     if (!this.#trusted.some((key) => key.kid === this.#signer.kid)) {
       throw new AppendError(
