@@ -52,8 +52,23 @@ export function toBase64url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
 }
 
+const POOL_BYTES = 8192;
+let pool = Buffer.alloc(0);
+let poolAt = 0;
+
+/** Random bytes for salts and ids, drawn from the system some thousands at a time; none is handed out twice. */
+export function drawRandomBytes(size: number): Uint8Array {
+  if (poolAt + size > pool.length) {
+    // A fresh buffer each time: the slices handed out before live on.
+    pool = randomBytes(Math.max(POOL_BYTES, size));
+    poolAt = 0;
+  }
+  poolAt += size;
+  return pool.subarray(poolAt - size, poolAt);
+}
+
 /** Version 7 UUIDs of this process. */
-export const newUuid = uuidSource({ now: Date.now, randomBytes });
+export const newUuid = uuidSource({ now: Date.now, randomBytes: drawRandomBytes });
 
 const READ_TIMEOUT_MS = 30_000;
 const OWNER_TIMEOUT_MS = 10_000;
@@ -169,7 +184,7 @@ export function createWriter(
     verify: fastVerify,
     digest: nodeSha256,
     base64url: toBase64url,
-    randomBytes,
+    randomBytes: drawRandomBytes,
     uuid: newUuid,
     now: Date.now,
     log,

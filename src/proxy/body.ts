@@ -68,7 +68,8 @@ export async function readBody(
   if (expected !== undefined && expected > limitBytes) throw new Refusal("body_too_large");
   if (expected !== undefined) hold.take(expected);
   // Authentication takes time; a client that left meanwhile sends no further event to wait for.
-  if (request.destroyed) throw new ClientGoneError("the client closed the connection before its body was read");
+  if (request.destroyed)
+    throw new ClientGoneError("the client closed the connection before its body was read");
   // The client of `Expect: 100-continue` waits until we have looked at its head: now we have. HTTP/1.0 knows no 1xx.
   if (request.headers.expect !== undefined && request.httpVersion !== "1.0") reply.writeContinue();
   const chunks: Buffer[] = [];

@@ -38,7 +38,7 @@ export async function forward(
   const startedAt = performance.now();
   const single = wire.length > SHARED_CONNECTION_BODY_BYTES ? target.openSingle() : undefined;
   const dispatcher: Dispatcher = single?.client ?? target.shared;
-  const exchange = new Exchange(options, () => {
+  const exchange = new Exchange(options, entry.http.method === "DELETE", () => {
     const socket = single?.socket();
     return socket !== undefined && socket.writableLength > 0;
   });
@@ -73,11 +73,19 @@ class AnswerTooLarge extends Error {
 }
 class AnswerInvalid extends Error {
   override name = "AnswerInvalid";
+  /** Stands in the record as the reason. */
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
 }
 
 class Exchange implements Dispatcher.DispatchHandler {
   readonly done: Promise<Omit<Answer, "durationMs">>;
   readonly #options: ForwardOptions;
+  readonly #mayBeBare: boolean;
   readonly #isUnsent: () => boolean;
   #settle: (answer: Omit<Answer, "durationMs">) => void = () => {};
   #controller: Dispatcher.DispatchController | undefined;
@@ -89,8 +97,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #size = 0;
 
-  constructor(options: ForwardOptions, isUnsent: () => boolean) {
+  constructor(options: ForwardOptions, mayBeBare: boolean, isUnsent: () => boolean) {
     this.#options = options;
+    this.#mayBeBare = mayBeBare;
     this.#isUnsent = isUnsent;
     this.done = new Promise((resolve) => {
       this.#settle = resolve;
@@ -115,7 +124,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController): void {
-    controller.abort(new AnswerInvalid("the target switched protocols"));
+    controller.abort(new AnswerInvalid("upgrade", "the target switched protocols"));
   }
 
   onResponseStart(
@@ -123,17 +132,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     status: number,
     headers: Answer["headers"],
   ): void {
-    if (status < 200) {
-      if (status === 101) controller.abort(new AnswerInvalid("the target switched protocols"));
-      return;
-    }
+    if (status >= 100 && status < 200) return;
     this.#status = status;
     this.#headers = headers;
     this.#early = this.#isUnsent();
-    if (status > 599) controller.abort(new AnswerInvalid("no such status"));
-    else if (headers["content-length"] !== undefined && headers["transfer-encoding"] !== undefined) {
-      controller.abort(new AnswerInvalid("both Content-Length and Transfer-Encoding"));
-    }
+    const invalid = findInvalid(status, headers);
+    if (invalid) controller.abort(invalid);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -152,17 +156,31 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#end(this.#early ? "early" : "answered");
+    if (this.#early) this.#end("early");
+    else if (this.#isProvedWhole()) this.#end("answered");
+    else this.#end("incomplete", "no_length");
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (error instanceof AnswerTooLarge) this.#end("too_large");
-    else if (error instanceof AnswerInvalid || isParserError(error))
+    else if (error instanceof AnswerInvalid || isInvalidHttp(error, this.#status))
       this.#end("protocol_error", reasonOf(error));
     else if (!this.#started)
       this.#end("not_sent", error instanceof DeadlineReached ? "timeout" : reasonOf(error));
     else if (this.#status !== undefined) this.#end("incomplete", reasonOf(error));
     else this.#end("unknown", error instanceof DeadlineReached ? "timeout" : reasonOf(error));
+  }
+
+  /**
+   * Without a length only the end of the connection ends an answer, and a crash of the target looks the same (RFC 9112
+   * §8). A success is believed when the document in it is whole; an error promises nothing, and a deletion may be bare.
+   */
+  #isProvedWhole(): boolean {
+    const status = this.#status ?? 0;
+    const { "content-length": length, "transfer-encoding": coding } = this.#headers;
+    if (length !== undefined || coding !== undefined || status === 204 || status >= 300) return true;
+    if (this.#size === 0) return this.#mayBeBare;
+    return isWholeDocument(Buffer.concat(this.#chunks));
   }
 
   #end(outcome: Outcome, reason?: string): void {
@@ -176,9 +194,41 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-function isParserError(error: Error): boolean {
+/** What no answer to a write may be, though a parser lets it pass. */
+function findInvalid(status: number, headers: Answer["headers"]): AnswerInvalid | undefined {
+  if (status < 100 || status > 599) return new AnswerInvalid("status", "no such status");
+  if (headers["content-length"] !== undefined && headers["transfer-encoding"] !== undefined)
+    return new AnswerInvalid("framing", "both Content-Length and Transfer-Encoding");
+  const coding = headers["content-encoding"];
+  // Only identity was accepted. What cannot be read can be neither redacted nor rewritten.
+  if (coding !== undefined && coding !== "" && String(coding).toLowerCase() !== "identity")
+    return new AnswerInvalid("content_encoding", "a content coding that was not asked for");
+  return undefined;
+}
+
+function isInvalidHttp(error: Error, status: number | undefined): boolean {
   const code = "code" in error ? String(error.code) : "";
-  return error.name === "HTTPParserError" || code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW";
+  // The connection ended inside the answer: that is no breach of the protocol's grammar.
+  if (code === "HPE_INVALID_EOF_STATE") return false;
+  if (error.name === "HTTPParserError" || code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW")
+    return true;
+  // undici's parser reports a bad head that way too, when a length had been read already.
+  if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") return status === undefined;
+  // An upgrade, or 100 Continue without an Expect: undici tells these by the message alone.
+  return code === "UND_ERR_SOCKET" && /^bad (?:upgrade|response)$/.test(error.message);
+}
+
+/** Whether bytes are one JSON object or array: such a document shows its own end. */
+function isWholeDocument(bytes: Buffer): boolean {
+  const text = bytes.toString("utf8").trim();
+  if (!text.startsWith("{") && !text.startsWith("[")) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return false;
+    throw cause;
+  }
 }
 
 /** A short code for the record and the log; never the message, which may quote what the target sent. */

@@ -3,10 +3,13 @@
 // to time, since with several instances it is usually a living one that buries the dead.
 
 import { type OpenRequest, recoverAbandoned } from "../storage/abandoned.ts";
+import { AppendError } from "../storage/appendError.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
 import type { Ledger, ProxyLog } from "./connector.ts";
 
 const EVERY_MS = 15_000;
+/** Fewer than the writer's queue takes, few enough for its deadline. */
+const AT_A_TIME = 256;
 
 export interface RecoveryOptions {
   ledgerName: string;
@@ -63,20 +66,27 @@ export class Recovery {
       },
       attachments: [],
     });
-    await Promise.all(
-      open.map(({ seq, claims }) =>
-        ledger.append({
-          body: {
-            type: "response",
-            txn: claims.txn,
-            connector: claims.connector,
-            requestSeq: seq,
-            outcome: "unknown",
-            reason: "instance_lost",
-          },
-          attachments: [],
-        }),
-      ),
-    );
+    for (let at = 0; at < open.length; at += AT_A_TIME)
+      await Promise.all(open.slice(at, at + AT_A_TIME).map((request) => this.#closeOne(request)));
+  }
+
+  async #closeOne({ seq, claims }: OpenRequest): Promise<void> {
+    const { ledger } = this.#options;
+    try {
+      await ledger.append({
+        body: {
+          type: "response",
+          txn: claims.txn,
+          connector: claims.connector,
+          requestSeq: seq,
+          outcome: "unknown",
+          reason: "instance_lost",
+        },
+        attachments: [],
+      });
+    } catch (cause) {
+      // Its instance was cut off but lived, came back under a new id, and was first: better than "unknown".
+      if (!(cause instanceof AppendError) || cause.code !== "already_closed") throw cause;
+    }
   }
 }

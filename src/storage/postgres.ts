@@ -53,6 +53,16 @@ export function destroy(client: pg.Client): void {
   stream.destroy();
 }
 
+/** Says goodbye and waits for the server to hang up, but not longer than this. */
+export async function endWithin(client: pg.Client, timeoutMs: number): Promise<void> {
+  const timer = setTimeout(() => destroy(client), timeoutMs);
+  try {
+    await client.end();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Runs a query; past the deadline destroys the client and throws DeadlineError. */
 export async function queryWithin<Row extends pg.QueryResultRow>(
   client: pg.Client,

@@ -134,13 +134,15 @@ export class LedgerReader {
     return [];
   }
 
-  /** Rows that belong to no entry: left by a deletion, or planted. */
+  /**
+   * Rows that belong to no entry: left by a deletion, or planted. Entries are committed together with their rows, and
+   * one statement sees one moment, so this holds beside a living writer and beyond the newest entry too.
+   */
   async #checkStrays(verifier: LedgerVerifier): Promise<void> {
     const { rows } = await this.#pool.query<{ seq: string; kind: string }>(
-      `SELECT DISTINCT a.seq, 'attachment' AS kind FROM ${this.#schema}.attachment a WHERE a.seq < $1 AND NOT EXISTS (SELECT FROM ${this.#schema}.entry e WHERE e.seq = a.seq)
+      `SELECT DISTINCT a.seq, 'attachment' AS kind FROM ${this.#schema}.attachment a WHERE NOT EXISTS (SELECT FROM ${this.#schema}.entry e WHERE e.seq = a.seq)
        UNION ALL
-       SELECT o.seq, 'outcome' FROM ${this.#schema}.outcome o WHERE o.seq < $1 AND NOT EXISTS (SELECT FROM ${this.#schema}.entry e WHERE e.seq = o.seq AND e.type = 'response' AND e.txn = o.txn)`,
-      [verifier.size],
+       SELECT o.seq, 'outcome' FROM ${this.#schema}.outcome o WHERE NOT EXISTS (SELECT FROM ${this.#schema}.entry e WHERE e.seq = o.seq AND e.type = 'response' AND e.txn = o.txn)`,
     );
     const known = new Set(verifier.findings.map((finding) => finding.seq));
     for (const row of rows) {

@@ -5,11 +5,16 @@
 
 import type { Client } from "pg";
 import pg from "pg";
+import { queryWithin } from "./postgres.ts";
 
 export const SCHEMA_VERSION = 1;
 
 /** Entries per partition: a partition is a stretch of time that later can be archived and detached as a whole. */
 export const PARTITION_ENTRIES = 1_000_000;
+
+const CHECK_TIMEOUT_MS = 5_000;
+/** Tables are made in far less; another instance may be making them first. */
+const MIGRATION_TIMEOUT_MS = 60_000;
 
 export class SchemaError extends Error {
   override name = "SchemaError";
@@ -41,7 +46,7 @@ export async function migrate(
     await owner.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [
       `scimseal migrate ${ledger}`,
     ]);
-    const version = await readVersion(owner, ledger);
+    const version = await readVersion(owner, ledger, MIGRATION_TIMEOUT_MS);
     if (version > SCHEMA_VERSION) throw newer(ledger, version);
     if (version < 1) {
       await owner.query(firstSchema(schema, roles));
@@ -55,16 +60,25 @@ export async function migrate(
   }
 }
 
-/** Throws unless the ledger's tables are there, at this version, and belong to this origin. */
-export async function checkSchema(client: Client, ledger: string, origin: string): Promise<void> {
-  const version = await readVersion(client, ledger);
+/** Throws unless the ledger's tables are there, at this version, and belong to this origin. Each query has the deadline. */
+export async function checkSchema(
+  client: Client,
+  ledger: string,
+  origin: string,
+  timeoutMs = CHECK_TIMEOUT_MS,
+): Promise<void> {
+  const version = await readVersion(client, ledger, timeoutMs);
   if (version > SCHEMA_VERSION) throw newer(ledger, version);
   if (version < SCHEMA_VERSION) {
     throw new SchemaError(
       `ledger ${ledger}: its tables are ${version ? `at version ${version}` : "not there"}; set database.ownerUrl once, so that scimseal can create them`,
     );
   }
-  const stored = await client.query(`SELECT origin FROM ${schemaOf(ledger)}.ledger ORDER BY version LIMIT 1`);
+  const stored = await queryWithin<{ origin: string }>(
+    client,
+    { text: `SELECT origin FROM ${schemaOf(ledger)}.ledger ORDER BY version LIMIT 1` },
+    timeoutMs,
+  );
   if (stored.rows[0]?.origin !== origin) {
     throw new SchemaError(
       `ledger ${ledger}: the database holds the ledger of origin ${stored.rows[0]?.origin}, not ${origin}; a ledger's origin never changes`,
@@ -72,11 +86,19 @@ export async function checkSchema(client: Client, ledger: string, origin: string
   }
 }
 
-async function readVersion(client: Client, ledger: string): Promise<number> {
+async function readVersion(client: Client, ledger: string, timeoutMs: number): Promise<number> {
   const table = `${schemaOf(ledger)}.ledger`;
-  const found = await client.query("SELECT to_regclass($1) IS NOT NULL AS there", [table]);
+  const found = await queryWithin<{ there: boolean }>(
+    client,
+    { text: "SELECT to_regclass($1) IS NOT NULL AS there", values: [table] },
+    timeoutMs,
+  );
   if (!found.rows[0]?.there) return 0;
-  const { rows } = await client.query(`SELECT max(version) AS version FROM ${table}`);
+  const { rows } = await queryWithin<{ version: number | null }>(
+    client,
+    { text: `SELECT max(version) AS version FROM ${table}` },
+    timeoutMs,
+  );
   return Number(rows[0]?.version ?? 0);
 }
 

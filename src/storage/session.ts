@@ -22,21 +22,27 @@ export interface SessionScope {
   timeoutMs: number;
 }
 
-/** The newest entry. */
-export async function readHead({
-  client,
-  schema,
-  timeoutMs,
-}: SessionScope): Promise<Head & { leaf?: string }> {
-  const { rows } = await queryWithin<{ seq: string; leaf: string; leaf_hash: Buffer }>(
+/**
+ * The newest entry. Throws LedgerUnreadableError if `known`, which was proved committed, no longer stands in the ledger:
+ * a backup was restored, a fail-over lost commits, or somebody removed entries. To go on would hide it.
+ */
+export async function readHead({ client, schema, timeoutMs }: SessionScope, known: Head): Promise<Head> {
+  const { rows } = await queryWithin<{ seq: string; leaf: string; leaf_hash: Buffer; known: Buffer | null }>(
     client,
     {
       name: "scimseal_head",
-      text: `SELECT seq, leaf, leaf_hash FROM ${schema}.entry ORDER BY seq DESC LIMIT 1`,
+      text: `SELECT seq, leaf, leaf_hash, (SELECT leaf_hash FROM ${schema}.entry WHERE seq = $1::bigint) AS known
+        FROM ${schema}.entry ORDER BY seq DESC LIMIT 1`,
+      values: [known.seq],
     },
     timeoutMs,
   );
   const [row] = rows;
+  if (known.seq >= 0 && !(row?.known && equalBytes(row.known, known.leafHash))) {
+    throw new LedgerUnreadableError(
+      `the ledger lost entry ${known.seq}, which was committed; run scimseal verify and restore the ledger, or restart to go on from what is there`,
+    );
+  }
   if (!row) return EMPTY_HEAD;
   const parsed = parseLeaf(row.leaf);
   if (typeof parsed === "string") {
@@ -48,7 +54,6 @@ export async function readHead({
     seq: Number(row.seq),
     leafHash: row.leaf_hash,
     timeMs: Date.parse(parsed.claims.time),
-    leaf: row.leaf,
   };
 }
 

@@ -7,7 +7,7 @@
 // outcome that could not be recorded is closed as `unknown`; both by this instance as soon as the database answers
 // again. If the process dies first, another instance's recovery does it: the intent is in the ledger.
 
-import type { Client } from "pg";
+import type { Client, DatabaseError } from "pg";
 import type { EntryBody } from "../ledger/entry.ts";
 import type { PublicKey } from "../ledger/key.ts";
 import type { VerifySignature } from "../ledger/leaf.ts";
@@ -29,6 +29,7 @@ import {
   DeadlineError,
   DurabilityError,
   destroy,
+  endWithin,
   provesNoEffect,
   queryWithin,
 } from "./postgres.ts";
@@ -107,6 +108,8 @@ export class LedgerWriter {
   #queue: Item[] = [];
   #inFlight: readonly Item[] = [];
   #doubtful: { item: Item; entry: SignedEntry }[] = [];
+  /** The last insert failed: only a proved commit shows that writing is possible again. */
+  #mustProve = false;
   #open = new Map<string, number>();
   #head: Head = EMPTY_HEAD;
   #trusted: readonly PublicKey[];
@@ -204,11 +207,11 @@ export class LedgerWriter {
 
   async #run(first: Session): Promise<void> {
     let session: Session | undefined = first;
-    let backoffMs = 50;
+    let backoffMs = 0;
     for (;;) {
       try {
         session ??= await this.#openSession();
-        backoffMs = 50;
+        backoffMs = 0;
         await this.#serve(session);
         await this.#close(session);
         return;
@@ -217,8 +220,8 @@ export class LedgerWriter {
         session = undefined;
         this.#goDown(cause);
         if (this.#stopping) return this.#giveUp();
-        await this.#sleep(backoffMs);
-        backoffMs = Math.min(backoffMs * 2, 500);
+        await this.#pause(backoffMs);
+        backoffMs = Math.min(Math.max(backoffMs * 2, 50), 500);
       }
     }
   }
@@ -237,9 +240,9 @@ export class LedgerWriter {
       });
       await queryWithin(client, { text: `SET statement_timeout = ${Math.round(timeoutMs)}` }, timeoutMs);
       await checkDurability(client, database, timeoutMs);
-      await checkSchema(client, ledger, origin);
+      await checkSchema(client, ledger, origin, timeoutMs);
       await this.#readPlace(session);
-      await this.#settleDoubtful(session);
+      if (this.#mustProve) await this.#proveAgain(session);
     } catch (cause) {
       destroy(client);
       throw cause;
@@ -268,7 +271,7 @@ export class LedgerWriter {
 
   /** Reads the head, follows key rotations of other processes, and sees to the partitions. */
   async #reloadHead(session: Session): Promise<void> {
-    const head = await readHead(session);
+    const head = await readHead(session, this.#head);
     this.#trusted = await readCurrentKey(
       session,
       { afterSeq: this.#keysReadTo, trusted: this.#trusted },
@@ -302,16 +305,15 @@ export class LedgerWriter {
   }
 
   /**
-   * Settles the batch whose commit was not proved. The old connection may still be alive on the server and commit
+   * After a failed insert: writes an entry of our own, since a database that answers need not be one that takes
+   * entries (a full disk), and settles the batch whose commit was not proved. The old connection may still be alive on the server and commit
    * later, so looking alone proves nothing: an own entry at the next seq makes it impossible first, since the
    * doubtful batch can only ever stand where another entry now does.
    */
-  async #settleDoubtful(session: Session): Promise<void> {
-    if (this.#doubtful.length === 0) return;
-    await this.#appendOwn(session, {
-      type: "event",
-      event: { name: "recovery", reason: "append_unproved", doubtful: this.#doubtful.length },
-    });
+  async #proveAgain(session: Session): Promise<void> {
+    const doubtful = this.#doubtful.length;
+    const reason = doubtful > 0 ? "append_unproved" : "append_refused";
+    await this.#appendOwn(session, { type: "event", event: { name: "recovery", reason, doubtful } });
     const committed = await findCommitted(
       session,
       this.#doubtful.map(({ entry }) => entry),
@@ -322,6 +324,7 @@ export class LedgerWriter {
       else this.#settleAbsent(item, error);
     }
     this.#doubtful = [];
+    this.#mustProve = false;
   }
 
   /** Appends an entry of the writer's own within session set-up; throws on any doubt. */
@@ -412,6 +415,7 @@ export class LedgerWriter {
         });
       } catch (cause) {
         // Nothing of this batch is in the ledger: the insert said so before the reload failed.
+        this.#mustProve = true;
         for (const item of items) this.#settleAbsent(item, toAppendError(cause));
         throw cause;
       }
@@ -450,7 +454,7 @@ export class LedgerWriter {
       );
     } catch (cause) {
       if (!provesNoEffect(cause)) throw cause;
-      if (cause.code === "23505") return cause.constraint === "outcome_pkey" ? "outcome_taken" : "head_moved";
+      if (cause.code === "23505") return whoseKey(cause);
       if (cause.code === "40001" || cause.code === "40P01") return "head_moved";
       throw cause;
     }
@@ -469,6 +473,7 @@ export class LedgerWriter {
   }
 
   #fail(signed: { item: Item; entry: SignedEntry }[], cause: unknown): void {
+    this.#mustProve = true;
     const error = toAppendError(cause);
     if (error.durable === "no") {
       for (const { item } of signed) this.#settleAbsent(item, error);
@@ -577,7 +582,7 @@ export class LedgerWriter {
   async #close(session: Session): Promise<void> {
     // Transactions of ours that are still open are left to a recovery: not ended.
     if (this.#open.size === 0) await this.#mark(session, true);
-    await session.client.end();
+    await endWithin(session.client, session.timeoutMs);
     this.#status = { ready: false, code: "stopped", detail: "stopped" };
   }
 
@@ -589,6 +594,16 @@ export class LedgerWriter {
 
   #context(): BatchContext {
     return { ...this.#options, signer: this.#signer, instance: this.#instance };
+  }
+
+  /** Waits before the next try to connect. Only a stop cuts it short: traffic must not turn it into a storm. */
+  async #pause(ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    while (!this.#stopping) {
+      const left = until - performance.now();
+      if (left <= 0) return;
+      await this.#sleep(left);
+    }
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -604,6 +619,16 @@ export class LedgerWriter {
 }
 
 type InsertResult = "committed" | "head_moved" | "outcome_taken";
+
+/** Which race a violated primary key lost. An entry and its attachments come in one statement, so none is there before. */
+function whoseKey({ table, constraint }: DatabaseError): InsertResult {
+  if (table?.startsWith("attachment")) {
+    throw new LedgerUnreadableError(
+      `table ${table} holds rows beyond the newest entry: entries were removed; run scimseal verify, and restore the ledger`,
+    );
+  }
+  return constraint === "outcome_pkey" ? "outcome_taken" : "head_moved";
+}
 
 function ownItem(draft: Draft): Item {
   const nobody = () => {};

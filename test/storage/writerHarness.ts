@@ -16,7 +16,7 @@ import { newUuid, nodeSha256, toBase64url } from "../../src/ledgers.ts";
 import { Recovery } from "../../src/proxy/recovery.ts";
 import { AppendError } from "../../src/storage/appendError.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded.ts";
-import { type DatabaseAddress, connect } from "../../src/storage/postgres.ts";
+import { connect, type DatabaseAddress } from "../../src/storage/postgres.ts";
 import { LedgerReader, type VerificationReport } from "../../src/storage/reader.ts";
 import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/recorded.ts";
 import { migrate } from "../../src/storage/schema.ts";
@@ -63,6 +63,8 @@ export interface TestLedger {
   entries(): Promise<RecordedEntry[]>;
   /** Runs statements as the superuser, on a connection of their own. */
   sql(statement: string): Promise<void>;
+  /** The same with every append-only trigger disabled: what only the chain can show. */
+  tamper(statement: string): Promise<void>;
 }
 
 let count = 0;
@@ -130,7 +132,16 @@ export async function makeLedger(database: TestDatabase, url = database.urls.wri
     verify: () => reader.verify({ origin, pinned, verify: fastVerify, digest: nodeSha256 }),
     entries: () => readEntries(reader),
     sql: (statement) => runSql(database.urls.superuser, statement),
+    tamper: (statement) => runSql(database.urls.superuser, `${disarm(`ledger_${name}`)}; ${statement}`),
   };
+}
+
+/** SQL that disables the triggers of every table and partition of a schema; only a superuser or the owner may. */
+export function disarm(schema: string): string {
+  return `DO $$ DECLARE t regclass; BEGIN
+    FOR t IN SELECT oid FROM pg_class WHERE relnamespace = '${schema}'::regnamespace AND relkind IN ('r', 'p') LOOP
+      EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', t);
+    END LOOP; END $$`;
 }
 
 /** Runs statements on a connection of their own; throws what PostgreSQL says. */
@@ -163,7 +174,11 @@ export function intentDraft(txn = newUuid(), text = '{"userName":"ada@example.co
       scim: { action: "create", resourceType: "User", effects: ["create"], paths: [] },
     },
     attachments: [
-      { name: "facts", mediaType: "application/json", bytes: Buffer.from(JSON.stringify({ size: wire.length })) },
+      {
+        name: "facts",
+        mediaType: "application/json",
+        bytes: Buffer.from(JSON.stringify({ size: wire.length })),
+      },
       { name: "body", mediaType: "application/scim+json", bytes: wire },
     ],
     wire,
@@ -176,7 +191,14 @@ export function outcomeDraft(
   outcome: Outcome = "answered",
 ): ResponseDraft {
   return {
-    body: { type: "response", txn: body.txn, connector: body.connector, requestSeq: seq, outcome, status: 201 },
+    body: {
+      type: "response",
+      txn: body.txn,
+      connector: body.connector,
+      requestSeq: seq,
+      outcome,
+      status: 201,
+    },
     attachments: [],
   };
 }
@@ -216,7 +238,11 @@ export async function eventsOf(ledger: TestLedger): Promise<string[]> {
 }
 
 /** Looks again until `isTrue`; fails after `withinMs`. */
-export async function until(isTrue: () => boolean | Promise<boolean>, what: string, withinMs = 5_000): Promise<void> {
+export async function until(
+  isTrue: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 5_000,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await isTrue())) {
     if (performance.now() > deadline) expect.fail(`after ${withinMs} ms still not: ${what}`);

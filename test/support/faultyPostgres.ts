@@ -2,8 +2,8 @@
 // swallows, holds back and delivers late, and changes single protocol messages (PostgreSQL 18 documentation, §54.7).
 // One fault at a time; each counts from the moment it is set. Leaves out TLS: frames could not be read then.
 
-import { createServer, createConnection, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
 
 export type Direction = "toServer" | "toClient";
 

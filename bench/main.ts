@@ -1,0 +1,31 @@
+// npm run bench [-- throughput|memory] [--json] [--rounds N] [--seconds S] [--writes N]
+
+import { parseArgs } from "node:util";
+import { measureMemory } from "./memory.ts";
+import { measureThroughput } from "./throughput.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: "boolean", default: false },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "3" },
+    writes: { type: "string", default: "1000000" },
+  },
+});
+const [what = "throughput"] = positionals;
+// With --json the report alone goes to standard output.
+const say = (line: string) => void (values.json ? process.stderr : process.stdout).write(`${line}\n`);
+
+const report =
+  what === "throughput"
+    ? await measureThroughput({ rounds: Number(values.rounds), seconds: Number(values.seconds) }, say)
+    : what === "memory"
+      ? await measureMemory(Number(values.writes), say)
+      : undefined;
+if (report === undefined) {
+  process.stderr.write(`there is no benchmark called ${what}; there are: throughput, memory\n`);
+  process.exitCode = 2;
+} else {
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+}

@@ -1,0 +1,139 @@
+// Bare proxy against scimseal, interleaved round by round on the same machine in the same run, so that whatever else
+// the machine does hits both. Reported are medians over the rounds; only the ratios mean anything elsewhere.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import pg from "pg";
+import { type LoadResult, runLoad } from "./load.ts";
+import { openStage } from "./stage.ts";
+
+const CONCURRENCY = [1, 16, 64] as const;
+
+export interface ThroughputOptions {
+  rounds: number;
+  seconds: number;
+}
+
+interface Cell {
+  requestsPerSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  errors: number;
+}
+
+export interface ThroughputReport {
+  ratio: Record<string, number>;
+  bare: Record<string, Cell>;
+  audited: Record<string, Cell>;
+  /** One single-row autocommit INSERT on the same database, median. */
+  singleRowCommitMs: number;
+  /** c1: audited p50 must not be above this. */
+  latencyBoundMs: number;
+  withinLatencyBound: boolean;
+}
+
+export async function measureThroughput(
+  options: ThroughputOptions,
+  say: (line: string) => void,
+): Promise<ThroughputReport> {
+  const stage = await openStage();
+  try {
+    const runs = { bare: new Map<number, LoadResult[]>(), audited: new Map<number, LoadResult[]>() };
+    const commits: number[] = [];
+    const once = (kind: keyof typeof runs, connections: number, ms: number) =>
+      runLoad(kind === "bare" ? stage.bareUrl : stage.auditedUrl, stage.token, connections, { ms });
+    say("warming up");
+    for (const connections of CONCURRENCY) {
+      await once("bare", connections, 1_000);
+      await once("audited", connections, 1_500);
+    }
+    for (let round = 0; round < options.rounds; round++) {
+      commits.push(await measureCommit(stage.dataDir));
+      for (const connections of CONCURRENCY) {
+        for (const kind of round % 2 === 0
+          ? (["bare", "audited"] as const)
+          : (["audited", "bare"] as const)) {
+          const result = await once(kind, connections, options.seconds * 1000);
+          runs[kind].set(connections, [...(runs[kind].get(connections) ?? []), result]);
+          say(
+            `round ${round + 1} c${connections} ${kind}: ${result.requestsPerSecond.toFixed(0)}/s p50 ${result.p50Ms.toFixed(2)} ms p99 ${result.p99Ms.toFixed(2)} ms${result.errors ? ` ERRORS ${result.errors}` : ""}`,
+          );
+        }
+      }
+    }
+    const cells = (kind: keyof typeof runs) =>
+      Object.fromEntries(CONCURRENCY.map((c) => [`c${c}`, summarise(runs[kind].get(c) ?? [])]));
+    const bare = cells("bare");
+    const audited = cells("audited");
+    const ratio = Object.fromEntries(
+      CONCURRENCY.map((c) => [
+        `c${c}`,
+        round3((audited[`c${c}`]?.requestsPerSecond ?? 0) / (bare[`c${c}`]?.requestsPerSecond ?? 1)),
+      ]),
+    );
+    const singleRowCommitMs = round3(median(commits));
+    const latencyBoundMs = round3((bare.c1?.p50Ms ?? 0) + 2 * singleRowCommitMs + 0.5);
+    return {
+      ratio,
+      bare,
+      audited,
+      singleRowCommitMs,
+      latencyBoundMs,
+      withinLatencyBound: (audited.c1?.p50Ms ?? Number.POSITIVE_INFINITY) <= latencyBoundMs,
+    };
+  } finally {
+    await stage.close();
+  }
+}
+
+/** What one durable row costs on this disk, now. */
+async function measureCommit(dataDir: string): Promise<number> {
+  const { port, passwords } = JSON.parse(await readFile(join(dataDir, "postgres.json"), "utf8")) as {
+    port: number;
+    passwords: Record<string, string>;
+  };
+  const client = new pg.Client({
+    host: "127.0.0.1",
+    port,
+    database: "scimseal",
+    user: "postgres",
+    password: passwords.superuser ?? "",
+  });
+  await client.connect();
+  try {
+    await client.query("CREATE TABLE IF NOT EXISTS bench_commit (id bigint, body text)");
+    const times: number[] = [];
+    for (let i = 0; i < 300; i++) {
+      const at = performance.now();
+      await client.query({
+        name: "one",
+        text: "INSERT INTO bench_commit VALUES ($1, $2)",
+        values: [i, "x".repeat(300)],
+      });
+      times.push(performance.now() - at);
+    }
+    return median(times);
+  } finally {
+    await client.end();
+  }
+}
+
+function summarise(results: readonly LoadResult[]): Cell {
+  return {
+    requestsPerSecond: Math.round(median(results.map((result) => result.requestsPerSecond))),
+    p50Ms: round3(median(results.map((result) => result.p50Ms))),
+    p99Ms: round3(median(results.map((result) => result.p99Ms))),
+    errors: results.reduce((sum, result) => sum + result.errors, 0),
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+function round3(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
