@@ -1,6 +1,6 @@
 // The target's answer: what the client gets of it and what is kept. Locations below the target's base URL become the
 // connector's own, or clients would go around the proxy; a password that a target sends back (RFC 7643 §7 says it
-// never should) goes nowhere; everything else stays byte for byte.
+// never should) or quotes goes nowhere; everything else stays byte for byte.
 
 import type { OperationOutcome } from "../ledger/entry.ts";
 import { indexBulkAnswer } from "../scim/bulk.ts";
@@ -14,6 +14,8 @@ import { recordedId } from "./draft.ts";
 import type { Answer } from "./forward.ts";
 import { isScimMediaType, mediaTypeOf, responseHeaders } from "./header.ts";
 import { Refusal, type RefusalCode } from "./refusal.ts";
+import { rewriteBytes } from "./rewriteStream.ts";
+import { quotesAny, scrubBytes, scrubDocument } from "./scrub.ts";
 
 /** What goes back to the client once its record is durable. */
 export interface Reply {
@@ -44,18 +46,19 @@ export function readAnswer(
   connector: Connector,
   received: Answer,
   request: JsonDocument | undefined,
-  secrets: readonly string[],
+  requestSecrets: readonly string[],
 ): ReadAnswer {
-  const location = rewriteHeader(connector, received.headers.location);
-  const contentLocation = rewriteHeader(connector, received.headers["content-location"]);
+  const secrets = keptSecrets(connector, request, requestSecrets);
+  const location = rewriteHeader(connector, received.headers.location, secrets);
+  const contentLocation = rewriteHeader(connector, received.headers["content-location"], secrets);
   const answer = judgeRedirect(received, location);
-  const contentType = textHeader(answer.headers["content-type"]);
-  const { document, sent, stored } = readBody(connector, answer, contentType, secrets);
+  const { document, sent, stored } = readBody(connector, answer, secrets);
+  const headers = cleanHeaders(responseHeaders(answer.headers), secrets);
   const reply = passes(answer)
     ? {
         status: answer.status ?? 502,
         headers: {
-          ...responseHeaders(answer.headers),
+          ...headers,
           ...(location === undefined ? {} : { location }),
           ...(contentLocation === undefined ? {} : { "content-location": contentLocation }),
         },
@@ -63,7 +66,7 @@ export function readAnswer(
       }
     : failureReply(answer);
   const understood = understandAnswer(document, connector.redact);
-  const { version = textHeader(answer.headers.etag), facts, resourceId } = understood;
+  const { version = headers.etag, facts, resourceId } = understood;
   const operations = request && document && bulkOperations(connector, request, document);
   return {
     answer,
@@ -78,6 +81,17 @@ export function readAnswer(
       ...(operations?.length ? { operations } : {}),
     },
   };
+}
+
+/** The secrets that the client did not send in clear in another place of the same request. */
+function keptSecrets(
+  connector: Connector,
+  request: JsonDocument | undefined,
+  secrets: readonly string[],
+): readonly string[] {
+  if (secrets.length === 0 || !request) return secrets;
+  const shown = Buffer.from(redact(request, connector.redact).bytes);
+  return secrets.filter((secret) => !shown.includes(secret));
 }
 
 /** A whole answer passes; an early one only as the error that explains it: an early 2xx cannot be true. */
@@ -104,52 +118,51 @@ function failureReply(answer: Answer): Reply {
 function readBody(
   connector: Connector,
   answer: Answer,
-  contentType: string | undefined,
   secrets: readonly string[],
 ): { document?: JsonDocument; sent: Uint8Array; stored: RecordedAnswer["stored"] } {
   const exact = answer.body;
   if (exact.length === 0) return { sent: exact, stored: undefined };
-  const parsed = isScimMediaType(contentType) ? parseStrictJson(exact, { topLevel: "any" }) : undefined;
-  // What cannot be read cannot be redacted, so it is passed on but not kept; its size and a keyed digest are.
-  if (!parsed?.ok) return { sent: scrub(exact, secrets), stored: undefined };
-  const { document } = parsed;
-  const kept = redact(document, connector.redact);
-  const mediaType = mediaTypeOf(contentType);
-  const keptBytes = scrub(kept.bytes, secrets);
-  const stored = {
-    bytes: keptBytes,
-    mediaType,
-    redacted: keptBytes === kept.bytes ? kept.redacted : [...kept.redacted, "(quoted secret)"],
-  };
-  return { document, sent: scrub(toClient(connector, document), secrets), stored };
-}
-
-function toClient(connector: Connector, document: JsonDocument): Uint8Array {
-  const shown = redact(document, []);
-  if (shown.redacted.length === 0)
-    return rewriteLocations(document, connector.target.baseUrl, connector.publicBase);
-  const again = parseStrictJson(shown.bytes, { topLevel: "any" });
-  if (!again.ok) throw new Error("a redacted document is no longer JSON");
-  return rewriteLocations(again.document, connector.target.baseUrl, connector.publicBase);
-}
-
-const HIDDEN = Buffer.from("[redacted]");
-
-/** Takes out secrets of the request that the target quotes in free text, such as an error's detail. */
-export function scrub(bytes: Uint8Array, secrets: readonly string[]): Uint8Array {
-  let clean: Buffer | undefined;
-  for (const secret of secrets) {
-    const needle = Buffer.from(secret);
-    const parts: Buffer[] = [];
-    const from: Buffer = clean ?? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let at = 0;
-    for (let hit = from.indexOf(needle); hit >= 0; hit = from.indexOf(needle, at)) {
-      parts.push(from.subarray(at, hit), HIDDEN);
-      at = hit + needle.length;
-    }
-    if (at > 0) clean = Buffer.concat([...parts, from.subarray(at)]);
+  const contentType = textHeader(answer.headers["content-type"]);
+  const isJson = isScimMediaType(contentType);
+  const document = isJson ? readDocument(exact, secrets, (answer.status ?? 0) >= 400) : undefined;
+  if (!document) {
+    // What cannot be read cannot be redacted, so it is passed on but not kept; its size and a keyed digest are.
+    const sent = scrubBytes(exact, secrets);
+    const { baseUrl } = connector.target;
+    return { sent: isJson ? rewriteBytes(sent, baseUrl, connector.publicBase) : sent, stored: undefined };
   }
-  return clean ?? bytes;
+  const kept = redact(document, connector.redact);
+  const isScrubbed = document.bytes !== exact;
+  const stored = {
+    bytes: kept.bytes,
+    mediaType: mediaTypeOf(contentType),
+    redacted: isScrubbed ? [...kept.redacted, "(quoted secret)"] : kept.redacted,
+  };
+  return { document, sent: toClient(connector, document), stored };
+}
+
+/** The answer without the secrets it quotes; undefined if it is no strict JSON. */
+function readDocument(exact: Buffer, secrets: readonly string[], isError: boolean): JsonDocument | undefined {
+  const parsed = parseStrictJson(exact, { topLevel: "any" });
+  if (!parsed.ok) return undefined;
+  const clean = scrubDocument(parsed.document, secrets, isError);
+  if (clean === parsed.document.bytes) return parsed.document;
+  // Two names that quoted two secrets are one name now: then nothing of it is kept.
+  const again = parseStrictJson(clean, { topLevel: "any" });
+  return again.ok ? again.document : undefined;
+}
+
+/** Locations first: replacing values leaves strict JSON strict, which cannot be said of redacted names. */
+function toClient(connector: Connector, document: JsonDocument): Uint8Array {
+  const bytes = rewriteLocations(document, connector.target.baseUrl, connector.publicBase);
+  const rewritten = bytes === document.bytes ? document : parsedAgain(bytes);
+  return redact(rewritten, []).bytes;
+}
+
+function parsedAgain(bytes: Uint8Array): JsonDocument {
+  const parsed = parseStrictJson(bytes, { topLevel: "any" });
+  if (!parsed.ok) throw new Error("an answer with rewritten locations is no longer JSON");
+  return parsed.document;
 }
 
 function bulkOperations(
@@ -165,11 +178,33 @@ function bulkOperations(
 }
 
 /** A location outside the target's base leads past the proxy, so the client does not get it. */
-function rewriteHeader(connector: Connector, value: string | string[] | undefined): string | undefined {
+function rewriteHeader(
+  connector: Connector,
+  value: string | string[] | undefined,
+  secrets: readonly string[],
+): string | undefined {
   const text = textHeader(value);
-  if (text === undefined) return undefined;
-  const rewritten = rewriteLocation(text, connector.target.baseUrl, connector.publicBase);
-  return rewritten.startsWith(connector.publicBase) ? rewritten : undefined;
+  if (text === undefined || !isHeaderValue(text) || quotesAny(text, secrets)) return undefined;
+  const { publicBase } = connector;
+  const rewritten = rewriteLocation(text, connector.target.baseUrl, publicBase);
+  return isBelow(rewritten, publicBase) ? rewritten : undefined;
+}
+
+/** Whether a URL is the base or below it, as spelled. */
+export function isBelow(url: string, base: string): boolean {
+  return url.startsWith(base) && /^(?:[/?#]|$)/.test(url.slice(base.length));
+}
+
+/** Without values that quote a secret or that the client's connection cannot carry. */
+function cleanHeaders(headers: Record<string, string>, secrets: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([, value]) => isHeaderValue(value) && !quotesAny(value, secrets)),
+  );
+}
+
+/** RFC 9110 §5.5, obs-text included; anything else would make Node refuse to write the whole answer. */
+function isHeaderValue(value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 }
 
 function textHeader(value: string | string[] | undefined): string | undefined {

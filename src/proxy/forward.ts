@@ -208,8 +208,8 @@ function findInvalid(status: number, headers: Answer["headers"]): AnswerInvalid 
 
 function isInvalidHttp(error: Error, status: number | undefined): boolean {
   const code = "code" in error ? String(error.code) : "";
-  // The connection ended inside the answer: that is no breach of the protocol's grammar.
-  if (code === "HPE_INVALID_EOF_STATE") return false;
+  // The connection ended inside the answer: no breach of the grammar. The parser gives it no code of its own.
+  if (error.message.includes("Invalid EOF state")) return false;
   if (error.name === "HTTPParserError" || code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW")
     return true;
   // undici's parser reports a bad head that way too, when a length had been read already.

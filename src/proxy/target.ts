@@ -6,7 +6,7 @@ import http from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
 import { Agent, buildConnector, Client, type Dispatcher, request as undiciRequest } from "undici";
-import { assertAllowedHost, guardedLookup } from "../config/address.ts";
+import { assertAllowedHost, guardedLookup, type Lookup } from "../config/address.ts";
 import type { TargetAuth } from "../config/connector.ts";
 import type { TargetConfig } from "../config/schema.ts";
 
@@ -35,17 +35,25 @@ export class Target {
   #accessToken: { header: string; validUntilMs: number } | undefined;
   #renewal: Promise<string> | undefined;
 
-  constructor(config: TargetConfig) {
+  /** Throws TargetRefusedError for a literal address that nobody may call. `lookup` resolves every name. */
+  constructor(config: TargetConfig, lookup: Lookup = guardedLookup) {
     const url = new URL(config.url);
+    assertAllowedHost(url.hostname);
     this.baseUrl = config.url.replace(/\/+$/, "");
     this.origin = url.origin;
     this.basePath = url.pathname.replace(/\/+$/, "");
     this.timeoutMs = config.timeoutMs;
     this.#auth = config.auth;
     this.#connectTimeoutMs = config.connectTimeoutMs;
-    const tls = readTls(config.tls);
-    const connect = { ...tls, lookup: guardedLookup, timeout: config.connectTimeoutMs };
-    this.#connector = guardLiteral(buildConnector(connect));
+    const { serverName, ...tls } = readTls(config.tls);
+    const named = serverName === undefined ? {} : { servername: serverName };
+    const dial = { ...tls, lookup, timeout: config.connectTimeoutMs };
+    const toTarget = buildConnector({ ...dial, ...named });
+    const toOthers = buildConnector(dial);
+    // The name set for the target's certificate says nothing about the authorization server's.
+    this.#connector = guardLiteral((options, callback) =>
+      (options.hostname === url.hostname ? toTarget : toOthers)(options, callback),
+    );
     this.#agent = new Agent({
       connect: this.#connector,
       connections: 256,
@@ -53,7 +61,7 @@ export class Target {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    const options = { ...tls, lookup: guardedLookup, keepAlive: true, maxSockets: 256 };
+    const options = { ...tls, ...named, lookup, keepAlive: true, maxSockets: 256 };
     this.readAgent = url.protocol === "https:" ? new https.Agent(options) : new http.Agent(options);
   }
 
@@ -172,13 +180,13 @@ function readTls(tls: TargetConfig["tls"]): {
   ca?: string;
   cert?: string;
   key?: string;
-  servername?: string;
+  serverName?: string;
 } {
   if (!tls) return {};
   return {
     ...(tls.caFile === undefined ? {} : { ca: readFileSync(tls.caFile, "utf8") }),
     ...(tls.certFile === undefined ? {} : { cert: readFileSync(tls.certFile, "utf8") }),
     ...(tls.keyFile === undefined ? {} : { key: readFileSync(tls.keyFile, "utf8") }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+    ...(tls.serverName === undefined ? {} : { serverName: tls.serverName }),
   };
 }

@@ -95,7 +95,6 @@ export async function startBadTarget(options: BadTargetOptions = {}): Promise<Ba
       : createTlsServer(
           {
             ...pairOf(certificate),
-            ca: readFileSync(AUTHORITY_FILE),
             requestCert: options.requireClientCertificate ?? false,
             rejectUnauthorized: options.requireClientCertificate ?? false,
           },
@@ -243,9 +242,9 @@ function isWrite(method: string, path: string): boolean {
   return method !== "GET" && method !== "HEAD" && !path.split("?")[0]?.endsWith("/.search");
 }
 
-function pairOf(certificate: Certificate): { cert: Buffer; key: Buffer } {
+function pairOf(certificate: Certificate): { cert: Buffer; key: Buffer; ca: Buffer } {
   const pem = readFileSync(join(TLS_DIR, `upstream-${certificate}.pem`));
-  return { cert: pem, key: pem };
+  return { cert: pem, key: pem, ca: readFileSync(AUTHORITY_FILE) };
 }
 
 function peerOf(socket: Socket): string | undefined {

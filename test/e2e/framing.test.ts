@@ -2,7 +2,7 @@
 // leaves no trace in the ledger, reaches no target, and takes its connection with it.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { ALL_WELL, checkInvariants, ofType, type System, startSystem } from "../support/system.ts";
+import { ALL_WELL, checkInvariants, type System, startSystem } from "../support/system.ts";
 import { closeConnections, connectRaw, exchangeRaw, sendRaw } from "./rawClient.ts";
 import { type RecordingTarget, startRecordingTarget } from "./semanticsTarget.ts";
 
@@ -79,16 +79,16 @@ describe("refused without a trace", () => {
       () => `${post("Content-Length: 0", "Transfer-Encoding: chunked")}${body()}`,
     ],
     // case 2
-    "two equal Content-Length lines": [() => post("Content-Length: 2", "Content-Length: 2") + "{}"],
-    "two different Content-Length lines": [() => post("Content-Length: 2", "Content-Length: 60") + "{}"],
-    "Content-Length: +2": [() => post("Content-Length: +2") + "{}"],
-    "Content-Length: 0x2": [() => post("Content-Length: 0x2") + "{}"],
-    "Content-Length: -1": [() => post("Content-Length: -1") + "{}"],
-    "Content-Length: 2, 2": [() => post("Content-Length: 2, 2") + "{}"],
-    "Content-Length: 2 2": [() => post("Content-Length: 2 2") + "{}"],
-    "an empty Content-Length": [() => post("Content-Length: ") + "{}"],
-    "Content-Length of 2^64 + 2": [() => post("Content-Length: 18446744073709551618") + "{}"],
-    "Content-Length of 2^53 + 1": [() => post("Content-Length: 9007199254740993") + "{}", [400, 413]],
+    "two equal Content-Length lines": [() => `${post("Content-Length: 2", "Content-Length: 2")}{}`],
+    "two different Content-Length lines": [() => `${post("Content-Length: 2", "Content-Length: 60")}{}`],
+    "Content-Length: +2": [() => `${post("Content-Length: +2")}{}`],
+    "Content-Length: 0x2": [() => `${post("Content-Length: 0x2")}{}`],
+    "Content-Length: -1": [() => `${post("Content-Length: -1")}{}`],
+    "Content-Length: 2, 2": [() => `${post("Content-Length: 2, 2")}{}`],
+    "Content-Length: 2 2": [() => `${post("Content-Length: 2 2")}{}`],
+    "an empty Content-Length": [() => `${post("Content-Length: ")}{}`],
+    "Content-Length of 2^64 + 2": [() => `${post("Content-Length: 18446744073709551618")}{}`],
+    "Content-Length of 2^53 + 1": [() => `${post("Content-Length: 9007199254740993")}{}`, [400, 413]],
     // case 3
     "Transfer-Encoding: xchunked": [() => post("Transfer-Encoding: xchunked") + body()],
     "Transfer-Encoding: chunked, identity": [() => post("Transfer-Encoding: chunked, identity") + body()],
@@ -130,7 +130,6 @@ describe("refused without a trace", () => {
     ],
     "a header without a name": [() => head(`DELETE ${PATH}/1 HTTP/1.1`, ": b")],
     "a header without a colon": [() => head(`DELETE ${PATH}/1 HTTP/1.1`, "Colonless")],
-    "two spaces in the request line": [() => head(`DELETE  ${PATH}/1 HTTP/1.1`)],
     "a space in the request target": [() => head(`DELETE ${PATH}/1 2 HTTP/1.1`)],
     "an unknown method": [() => head(`REMOVE ${PATH}/1 HTTP/1.1`)],
     "a method in lower case": [() => head(`delete ${PATH}/1 HTTP/1.1`)],

@@ -42,6 +42,18 @@ export async function dropDatabase(database: TestDatabase): Promise<void> {
   await rm(database.dataDir, { recursive: true, force: true });
 }
 
+/** A writer's log that counts how often it came back. */
+export function countingLog() {
+  const log = {
+    ...quiet,
+    ready: 0,
+    info: (_fields: object, message: string) => {
+      if (message === "ledger ready") log.ready++;
+    },
+  };
+  return log;
+}
+
 export const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A ledger of a test's own. */

@@ -73,6 +73,11 @@ export class FaultyPostgres {
     return this.#passed;
   }
 
+  /** Whether a fault of the kind `hold` has met its connection. */
+  get isHolding(): boolean {
+    return [...this.#links].some((link) => link.holding);
+  }
+
   set(fault: Fault): void {
     this.#fault = fault;
     this.#passed = { toServer: 0, toClient: 0 };
@@ -89,6 +94,11 @@ export class FaultyPostgres {
       for (const chunk of link.held.splice(0)) link.server.write(chunk);
       link.server.end();
     }
+  }
+
+  /** Ends the connections that `hold` met, undelivered. */
+  dropHeld(): void {
+    for (const link of this.#links) if (link.holding) end(link);
   }
 
   /** Ends every connection, as a restarted switch would. */

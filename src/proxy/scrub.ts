@@ -1,0 +1,107 @@
+// Takes a request's secrets out of what the target says back: some quote a refused password in their error's text.
+// What stands under a secret's own name is redaction's business (scim/redact); this is about everything else.
+// Leaves out: secrets that the client sends in clear in another attribute as well (a user name that is the password):
+// those are no news, and an answer without them would orphan the account at the identity provider.
+
+import { applyEdits, type JsonDocument, type JsonEdit, type JsonNode } from "../scim/json.ts";
+
+const HIDDEN = "[redacted]";
+const HIDDEN_BYTES = Buffer.from(HIDDEN);
+/** A shorter secret can be part of an id or a name by chance; in such a place it is hidden only when it is all of it. */
+const UNMISTAKABLE_LENGTH = 12;
+
+/** Whether a text quotes one of the secrets, as it is or percent-encoded. */
+export function quotesAny(text: string, secrets: readonly string[]): boolean {
+  return secrets.some(
+    (secret) => text.includes(secret) || text.includes(encodeURIComponent(wellFormed(secret))),
+  );
+}
+
+/**
+ * Replaces secrets in a document's strings, however they are escaped there. In an error every text is searched, in
+ * another answer every `detail` (Bulk has them) and, for secrets that nothing else contains by chance, all the rest.
+ * Without a find the document's own buffer comes back.
+ */
+export function scrubDocument(
+  document: JsonDocument,
+  secrets: readonly string[],
+  isError: boolean,
+): Uint8Array {
+  if (secrets.length === 0) return document.bytes;
+  const edits: JsonEdit[] = [];
+  const hide = (node: { start: number; end: number }, text: string, isProse: boolean) => {
+    const shown = hideIn(text, secrets, isProse);
+    if (shown !== text) edits.push({ start: node.start, end: node.end, text: JSON.stringify(shown) });
+  };
+  const visit = (node: JsonNode, isProse: boolean): void => {
+    if (node.kind === "string") hide(node, node.value, isProse && !/^urn:/i.test(node.value));
+    else if (node.kind === "array") for (const item of node.items) visit(item, isProse);
+    else if (node.kind === "object") {
+      for (const { name, key, nameSpan, value } of node.members) {
+        hide(nameSpan, name, false);
+        visit(value, isProse || key === "detail");
+      }
+    }
+  };
+  visit(document.root, isError);
+  return applyEdits(document, edits);
+}
+
+/** Replaces secrets in bytes of any other kind, in the spellings that pages and forms have. The same buffer if none. */
+export function scrubBytes(bytes: Uint8Array, secrets: readonly string[]): Uint8Array {
+  let clean: Buffer | undefined;
+  for (const needle of spellings(secrets)) {
+    const parts: Buffer[] = [];
+    const from: Buffer = clean ?? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = 0;
+    for (let hit = from.indexOf(needle); hit >= 0; hit = from.indexOf(needle, at)) {
+      parts.push(from.subarray(at, hit), HIDDEN_BYTES);
+      at = hit + needle.length;
+    }
+    if (at > 0) clean = Buffer.concat([...parts, from.subarray(at)]);
+  }
+  return clean ?? bytes;
+}
+
+function hideIn(text: string, secrets: readonly string[], isProse: boolean): string {
+  let shown = text;
+  for (const secret of secrets) {
+    if (shown === secret) return HIDDEN;
+    if (isProse || secret.length >= UNMISTAKABLE_LENGTH) shown = shown.replaceAll(secret, HIDDEN);
+  }
+  return shown;
+}
+
+/** Longest first, so that a spelling which holds another one goes as a whole. */
+function spellings(secrets: readonly string[]): Buffer[] {
+  const all = new Set<string>();
+  for (const secret of secrets) {
+    const whole = wellFormed(secret);
+    const quoted = JSON.stringify(secret).slice(1, -1);
+    const percent = encodeURIComponent(whole);
+    for (const text of [
+      secret,
+      quoted,
+      quoted.replaceAll("/", "\\/"),
+      percent,
+      percent.replaceAll("%20", "+"),
+    ])
+      all.add(text);
+    for (const apostrophe of ["&#39;", "&#x27;", "&apos;"]) all.add(escapeHtml(secret, apostrophe));
+  }
+  return [...all].sort((a, b) => b.length - a.length).map((text) => Buffer.from(text));
+}
+
+function escapeHtml(text: string, apostrophe: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", apostrophe);
+}
+
+/** encodeURIComponent throws on a lone surrogate, which a JSON escape can spell. */
+function wellFormed(text: string): string {
+  return text.toWellFormed();
+}
