@@ -87,21 +87,44 @@ export function parseLeaf(leaf: string): ParsedLeaf | string {
   };
 }
 
+/**
+ * Everything that code here and above reads without looking twice must have its type; more than that is for the
+ * verifier to judge. A leaf is read before it is verified, so this is what keeps a forged one from throwing.
+ */
 function isEntry(value: unknown): value is Entry {
-  if (typeof value !== "object" || value === null) return false;
-  const claims = value as Partial<Record<keyof Entry, unknown>>;
-  return (
-    claims.v === FORMAT_VERSION &&
-    typeof claims.log === "string" &&
-    Number.isSafeInteger(claims.seq) &&
-    typeof claims.prev === "string" &&
-    typeof claims.id === "string" &&
-    typeof claims.time === "string" &&
-    typeof claims.instance === "string" &&
-    (claims.type === "request" ||
-      claims.type === "response" ||
-      claims.type === "refusal" ||
-      claims.type === "event") &&
-    Array.isArray(claims.attachments)
-  );
+  if (!isRecord(value)) return false;
+  const { v, log, seq, prev, id, time, instance, attachments } = value;
+  const isFramed = v === FORMAT_VERSION && isCount(seq) && areTexts(log, prev, id, time, instance);
+  return isFramed && Array.isArray(attachments) && attachments.every(isAttachmentRef) && isBody(value);
+}
+
+function isBody({ type, txn, connector, ...rest }: Record<string, unknown>): boolean {
+  if (type === "event") return isRecord(rest.event) && areTexts(rest.event.name);
+  if (!areTexts(txn, connector)) return false;
+  switch (type) {
+    case "request":
+      return isRecord(rest.actor) && isRecord(rest.http) && isRecord(rest.scim);
+    case "response":
+      return isCount(rest.requestSeq) && areTexts(rest.outcome);
+    case "refusal":
+      return isRecord(rest.actor) && isRecord(rest.http) && isRecord(rest.refusal);
+    default:
+      return false;
+  }
+}
+
+function isAttachmentRef(value: unknown): boolean {
+  return isRecord(value) && areTexts(value.name, value.mediaType, value.commitment) && isCount(value.size);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function areTexts(...values: unknown[]): boolean {
+  return values.every((value) => typeof value === "string");
 }

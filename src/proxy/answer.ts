@@ -48,7 +48,7 @@ export function readAnswer(
   request: JsonDocument | undefined,
   requestSecrets: readonly string[],
 ): ReadAnswer {
-  const secrets = keptSecrets(connector, request, requestSecrets);
+  const secrets = [...keptSecrets(connector, request, requestSecrets), ...connector.target.secrets];
   const location = rewriteHeader(connector, received.headers.location, secrets);
   const contentLocation = rewriteHeader(connector, received.headers["content-location"], secrets);
   const answer = judgeRedirect(received, location);
@@ -196,7 +196,10 @@ export function isBelow(url: string, base: string): boolean {
 }
 
 /** Without values that quote a secret or that the client's connection cannot carry. */
-function cleanHeaders(headers: Record<string, string>, secrets: readonly string[]): Record<string, string> {
+export function cleanHeaders(
+  headers: Record<string, string>,
+  secrets: readonly string[],
+): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).filter(([, value]) => isHeaderValue(value) && !quotesAny(value, secrets)),
   );

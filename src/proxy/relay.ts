@@ -7,12 +7,13 @@ import { createProxyMiddleware, type RequestHandler } from "http-proxy-middlewar
 import type { Outcome } from "../ledger/entry.ts";
 import { formatScimError } from "../scim/error.ts";
 import { rewriteLocation } from "../scim/rewrite.ts";
-import { isBelow } from "./answer.ts";
+import { cleanHeaders, isBelow } from "./answer.ts";
 import type { Connector } from "./connector.ts";
 import { isScimMediaType, responseHeaders } from "./header.ts";
 import { Refusal } from "./refusal.ts";
 import { sendRefusal } from "./reply.ts";
 import { LocationRewriter } from "./rewriteStream.ts";
+import { SecretMask } from "./scrub.ts";
 import type { Target } from "./target.ts";
 
 /** How a read ended; the target's status if it gave one. */
@@ -93,7 +94,7 @@ function passAnswer(connector: Connector, answer: IncomingMessage, reply: Server
   }
   if (status === 401) target.forgetAccessToken();
   const headers = {
-    ...responseHeaders(answer.headers),
+    ...cleanHeaders(responseHeaders(answer.headers), target.secrets),
     ...(inside === undefined ? {} : { location: inside }),
   };
   if (status >= 400 && relays.get(reply)?.mayHoldSecret()) {
@@ -112,7 +113,8 @@ function passAnswer(connector: Connector, answer: IncomingMessage, reply: Server
     ...headers,
     ...(isJson || length === undefined ? {} : { "content-length": length }),
   });
-  const source = isJson ? answer.pipe(new LocationRewriter(target.baseUrl, publicBase)) : answer;
+  const masked = target.secrets.length > 0 ? answer.pipe(new SecretMask(target.secrets)) : answer;
+  const source = isJson ? masked.pipe(new LocationRewriter(target.baseUrl, publicBase)) : masked;
   source.pipe(reply);
   // A target that breaks off must not look like a whole answer: the client's connection breaks off too.
   answer.once("close", () => {

@@ -1,12 +1,15 @@
-// Takes a request's secrets out of what the target says back: some quote a refused password in their error's text.
+// Takes secrets out of what the target says back: some quote a refused password in their error's text, or the
+// credential they were called with on a page for debugging.
 // What stands under a secret's own name is redaction's business (scim/redact); this is about everything else.
 // Leaves out: secrets that the client sends in clear in another attribute as well (a user name that is the password):
 // those are no news, and an answer without them would orphan the account at the identity provider.
 
+import { Transform, type TransformCallback } from "node:stream";
 import { applyEdits, type JsonDocument, type JsonEdit, type JsonNode } from "../scim/json.ts";
 
 const HIDDEN = "[redacted]";
 const HIDDEN_BYTES = Buffer.from(HIDDEN);
+const ASTERISK = 0x2a;
 /** A shorter secret can be part of an id or a name by chance; in such a place it is hidden only when it is all of it. */
 const UNMISTAKABLE_LENGTH = 12;
 
@@ -45,6 +48,40 @@ export function scrubDocument(
   };
   visit(document.root, isError);
   return applyEdits(document, edits);
+}
+
+/**
+ * Masks secrets in a stream, across its chunks. Each is replaced by as many asterisks, so that a declared length stays
+ * true. Memory: less than the longest spelling of one.
+ */
+export class SecretMask extends Transform {
+  readonly #needles: readonly Buffer[];
+  readonly #overlap: number;
+  #tail: Buffer = Buffer.alloc(0);
+
+  constructor(secrets: readonly string[]) {
+    super();
+    this.#needles = spellings(secrets);
+    this.#overlap = Math.max(1, ...this.#needles.map((needle) => needle.length)) - 1;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    const bytes = Buffer.concat([this.#tail, chunk]);
+    for (const needle of this.#needles) {
+      for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + needle.length))
+        bytes.fill(ASTERISK, at, at + needle.length);
+    }
+    // What could be the beginning of a secret waits for the next chunk.
+    const safe = Math.max(0, bytes.length - this.#overlap);
+    this.#tail = bytes.subarray(safe);
+    if (safe > 0) this.push(bytes.subarray(0, safe));
+    done();
+  }
+
+  override _flush(done: TransformCallback): void {
+    if (this.#tail.length > 0) this.push(this.#tail);
+    done();
+  }
 }
 
 /** Replaces secrets in bytes of any other kind, in the spellings that pages and forms have. The same buffer if none. */

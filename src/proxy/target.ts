@@ -18,6 +18,8 @@ export class TargetCredentialError extends Error {
 /** Renewed this long before its end, so that a token does not expire on the way. */
 const RENEW_BEFORE_MS = 60_000;
 const MAX_TOKEN_ANSWER_BYTES = 64 * 1024;
+/** A shorter one would be found by chance in answers that say nothing about it. */
+const MIN_SECRET_LENGTH = 6;
 
 export class Target {
   /** Base URL without a trailing slash. */
@@ -32,7 +34,7 @@ export class Target {
   readonly #connector: buildConnector.connector;
   readonly #auth: TargetAuth;
   readonly #connectTimeoutMs: number;
-  #accessToken: { header: string; validUntilMs: number } | undefined;
+  #accessToken: { token: string; validUntilMs: number } | undefined;
   #renewal: Promise<string> | undefined;
 
   /** Throws TargetRefusedError for a literal address that nobody may call. `lookup` resolves every name. */
@@ -94,16 +96,34 @@ export class Target {
       case "bearer":
         return `Bearer ${auth.token.reveal()}`;
       case "basic":
-        return `Basic ${Buffer.from(`${auth.username}:${auth.password.reveal()}`).toString("base64")}`;
+        return `Basic ${basicCredential(auth.username, auth.password.reveal())}`;
       case "oauth": {
         const held = this.#accessToken;
-        if (held && held.validUntilMs > Date.now()) return held.header;
+        if (held && held.validUntilMs > Date.now()) return `Bearer ${held.token}`;
         this.#renewal ??= this.#renew(auth).finally(() => {
           this.#renewal = undefined;
         });
         return await this.#renewal;
       }
     }
+  }
+
+  /** What a target that echoes its request could give away: the credential as configured and as it is sent. */
+  get secrets(): readonly string[] {
+    const auth = this.#auth;
+    const held = (() => {
+      switch (auth.kind) {
+        case "none":
+          return [];
+        case "bearer":
+          return [auth.token.reveal()];
+        case "basic":
+          return [auth.password.reveal(), basicCredential(auth.username, auth.password.reveal())];
+        case "oauth":
+          return [auth.clientSecret.reveal(), ...(this.#accessToken ? [this.#accessToken.token] : [])];
+      }
+    })();
+    return held.filter((secret) => secret.length >= MIN_SECRET_LENGTH);
   }
 
   /** After a 401 from the target: the next request fetches a new access token. */
@@ -120,14 +140,14 @@ export class Target {
   async #renew(auth: Extract<TargetAuth, { kind: "oauth" }>): Promise<string> {
     const form = new URLSearchParams({ grant_type: "client_credentials" });
     if (auth.scope !== undefined) form.set("scope", auth.scope);
-    const user = `${encodeURIComponent(auth.clientId)}:${encodeURIComponent(auth.clientSecret.reveal())}`;
+    const [user = "", secret = ""] = [auth.clientId, auth.clientSecret.reveal()].map(encodeURIComponent);
     let answer: unknown;
     try {
       const { statusCode, body } = await undiciRequest(auth.tokenUrl, {
         method: "POST",
         dispatcher: this.#agent,
         headers: {
-          authorization: `Basic ${Buffer.from(user).toString("base64")}`,
+          authorization: `Basic ${basicCredential(user, secret)}`,
           "content-type": "application/x-www-form-urlencoded",
           accept: "application/json",
         },
@@ -145,10 +165,13 @@ export class Target {
       throw new TargetCredentialError("the token endpoint's answer holds no access token");
     }
     const lifeMs = (typeof expiresIn === "number" && expiresIn > 0 ? expiresIn : 300) * 1000;
-    const header = `Bearer ${token}`;
-    this.#accessToken = { header, validUntilMs: Date.now() + Math.max(lifeMs - RENEW_BEFORE_MS, lifeMs / 2) };
-    return header;
+    this.#accessToken = { token, validUntilMs: Date.now() + Math.max(lifeMs - RENEW_BEFORE_MS, lifeMs / 2) };
+    return `Bearer ${token}`;
   }
+}
+
+function basicCredential(user: string, password: string): string {
+  return Buffer.from(`${user}:${password}`).toString("base64");
 }
 
 async function readBounded(body: AsyncIterable<Uint8Array>): Promise<string> {

@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded.ts";
 import { clusterDirectory } from "../../src/storage/embeddedCluster.ts";
 import { LedgerWriter } from "../../src/storage/writer.ts";
@@ -44,11 +44,16 @@ async function startPlain(): Promise<TestDatabase> {
     }
     await rm(dataDir, { recursive: true, force: true });
   };
-  onTestFinished(stop);
   const answers = () => querySql(embedded.urls.superuser, "SELECT 1").then(Boolean, () => false);
   await until(answers, "PostgreSQL answers", 15_000);
   return { urls: embedded.urls, pid: () => server.pid, stop, dataDir };
 }
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await startPlain();
+});
+afterAll(() => database.stop());
 
 async function configure(ledger: TestLedger, statement: string): Promise<void> {
   await ledger.sql(statement);
@@ -57,7 +62,6 @@ async function configure(ledger: TestLedger, statement: string): Promise<void> {
 
 // case 75
 test("a setting that gives durability away makes it unready within 10 s, refuses a start, and is named; undone, it is ready", async () => {
-  const database = await startPlain();
   const ledger = await makeLedger(database);
   const writer = await ledger.writer();
   await passOne(writer);
@@ -84,7 +88,6 @@ test("a setting that gives durability away makes it unready within 10 s, refuses
 
 // case 75
 test("a ledger that demands a standby does not start where it is not named, or named but not there", async () => {
-  const database = await startPlain();
   const ledger = await makeLedger(database);
   const demanding = { database: { ...ledger.address, requireSync: ["standby_b"] } };
   await expect(new LedgerWriter(ledger.options(demanding)).start()).rejects.toThrow("standby_b");
@@ -102,7 +105,6 @@ test("a ledger that demands a standby does not start where it is not named, or n
 
 // case 75: the role's own setting is stronger than the server's command line
 test("synchronous_commit switched off for the writer's role alone is noticed at its next session, and refuses a start", async () => {
-  const database = await startPlain();
   const ledger = await makeLedger(database);
   const writer = await ledger.writer();
   await passOne(writer);
@@ -205,23 +207,3 @@ test.for(["data", "WAL"])(
     expect((await ledger.verify()).findings).toEqual([]);
   },
 );
-
-test("on the embedded server ALTER SYSTEM cannot give durability away", async () => {
-  const dataDir = await mkdtemp(join(tmpdir(), "scimseal-pinned-"));
-  const server = await startEmbedded({ dataDir, log: quiet });
-  onTestFinished(async () => {
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  });
-  const ledger = await makeLedger({ ...server, dataDir });
-  const writer = await ledger.writer();
-  for (const setting of ["fsync", "full_page_writes", "synchronous_commit"])
-    await configure(ledger, `ALTER SYSTEM SET ${setting} = off`);
-  await sleep(1_200);
-  expect(writer.status).toEqual({ ready: true });
-  const [row] = await querySql(
-    server.urls.writer,
-    "SELECT current_setting('fsync') || current_setting('full_page_writes') || current_setting('synchronous_commit') AS all",
-  );
-  expect(row).toEqual({ all: "ononon" });
-});

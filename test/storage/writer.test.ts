@@ -1,6 +1,7 @@
 // The writer on a healthy network: what it promises for one entry, for many at once, for several instances, and when
 // PostgreSQL itself says no.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createSigner, generateKey } from "../../src/keys/signer.ts";
 import { parsePublicJwk } from "../../src/ledger/key.ts";
@@ -357,4 +358,21 @@ test("where attachments stand beyond the newest entry nothing is written, and th
   expect(await fateOf(writer.append(intentDraft()))).toBe("database_error");
   await until(() => !writer.status.ready, "unready");
   expect(writer.status).toMatchObject({ detail: expect.stringContaining("beyond the newest entry") });
+});
+
+// case 75: pinned on the server's command line
+test("on the embedded server ALTER SYSTEM cannot give durability away", async () => {
+  const ledger = await makeLedger(database);
+  const writer = await ledger.writer();
+  for (const setting of ["fsync", "full_page_writes", "synchronous_commit"])
+    await ledger.sql(`ALTER SYSTEM SET ${setting} = off`);
+  await ledger.sql("SELECT pg_reload_conf()");
+  await sleep(700);
+  expect(writer.status).toEqual({ ready: true });
+  const [row] = await querySql(
+    database.urls.writer,
+    "SELECT current_setting('fsync') || current_setting('full_page_writes') || current_setting('synchronous_commit') AS all",
+  );
+  expect(row).toEqual({ all: "ononon" });
+  await ledger.sql("ALTER SYSTEM RESET ALL");
 });
