@@ -46,8 +46,8 @@ export function createAdminServer(options: AdminServerOptions): Server {
       );
     },
   );
-  const server = options.tls ? https.createServer(options.tls, app) : http.createServer(app);
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 30_000;
-  return server;
+  const limits = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
+  return options.tls
+    ? https.createServer({ ...limits, ...options.tls }, app)
+    : http.createServer(limits, app);
 }

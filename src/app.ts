@@ -18,7 +18,9 @@ import type { Config, ListenerTls } from "./config/schema.ts";
 import type { EventName } from "./ledger/entry.ts";
 import { Ledgers, newUuid } from "./ledgers.ts";
 import { BodyBudget, BodyHold, readBody } from "./proxy/body.ts";
+import { clientAddress } from "./proxy/clientAddress.ts";
 import type { Connector, ProxyContext } from "./proxy/connector.ts";
+import { headerText } from "./proxy/passage.ts";
 import { Pipeline } from "./proxy/pipeline.ts";
 import { Refusal } from "./proxy/refusal.ts";
 import { sendRefusal } from "./proxy/reply.ts";
@@ -207,8 +209,12 @@ async function issueToken(
   try {
     const body = await readBody(request, response, TOKEN_REQUEST_BYTES, hold);
     const answer = await tokenEndpoint(clients.oauth, { headers: request.headers, body });
-    const isTooMany =
-      answer.status === 401 && (await context.tooManyFailures(request.socket.remoteAddress ?? ""));
+    const address = clientAddress(
+      request.socket.remoteAddress,
+      headerText(request, "x-forwarded-for"),
+      context.isTrustedProxy,
+    );
+    const isTooMany = answer.status === 401 && (await context.tooManyFailures(address));
     if (isTooMany) throw new Refusal("authentication_rate_limited");
     response.writeHead(answer.status, {
       ...answer.headers,

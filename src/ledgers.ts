@@ -2,7 +2,7 @@
 // in that order, and stopped in the opposite one. Also what other commands need to find a ledger again: its address
 // and, kept outside the database, its origin and pinned keys.
 
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -42,10 +42,10 @@ export interface RoleAddresses {
   owner?: DatabaseAddress;
 }
 
+/** SHA-256 by node:crypto: one call over one buffer, which for entries is faster than a hash object. */
 export const nodeSha256: Sha256 = (...parts) => {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return hash.digest();
+  const [only] = parts;
+  return hash("sha256", parts.length === 1 && only ? only : Buffer.concat(parts), "buffer");
 };
 
 export function toBase64url(bytes: Uint8Array): string {

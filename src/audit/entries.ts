@@ -16,10 +16,20 @@ export interface AuditContext {
   readers: ReadonlyMap<string, LedgerReader>;
 }
 
+/** Plain decimal digits only: what another reader would take for another number is refused. */
+const count = (fallback: number, max: number) =>
+  z
+    .string()
+    .regex(/^(?:-1|0|[1-9][0-9]{0,15})$/, "must be a decimal number")
+    .transform(Number)
+    .pipe(z.int().max(max))
+    .default(fallback);
+
 const PARAMETERS = z.strictObject({
   ledger: z.string().optional(),
-  after: z.coerce.number().int().min(-1).max(Number.MAX_SAFE_INTEGER).default(-1),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  /** Entries after this seq; left out or -1: from the first on. */
+  after: count(-1, Number.MAX_SAFE_INTEGER),
+  limit: count(100, 1000).refine((limit) => limit > 0, "must be at least 1"),
   include: z.literal("attachments").optional(),
 });
 

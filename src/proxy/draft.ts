@@ -2,7 +2,7 @@
 // be erased, and what goes to attachments, which can: names, addresses, filters, the query, the peer's address and
 // the bodies. An id that is not plainly opaque stands in the leaf as a keyed token and in clear only in `facts`.
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Actor, HttpFacts, OperationOutcome, ScimFacts } from "../ledger/entry.ts";
 import type { Understanding } from "../scim/operation.ts";
 import { parseResourcePath } from "../scim/resource.ts";
@@ -135,6 +135,7 @@ export function draftResponse(
     ...(recorded.resourceId === undefined ? {} : { resourceId: recordedId(context, recorded.resourceId) }),
     ...(operations?.facts ?? {}),
   };
+  const received = sizeAndDigest(context, answer.body, recorded.stored);
   return {
     body: {
       type: "response",
@@ -153,8 +154,10 @@ export function draftResponse(
     },
     attachments: [
       json("facts", {
-        received: { size: answer.body.length, ...bodyDigest(context, answer.body, recorded.stored) },
-        sent: { size: recorded.sent.length, ...bodyDigest(context, recorded.sent, recorded.stored) },
+        received,
+        // Most answers pass as they came.
+        sent:
+          recorded.sent === answer.body ? received : sizeAndDigest(context, recorded.sent, recorded.stored),
         ...(recorded.resourceId === undefined ? {} : { resourceId: recorded.resourceId }),
         ...recorded.facts,
       }),
@@ -227,6 +230,10 @@ function arrivalFacts(arrival: Arrival): object {
   };
 }
 
+function sizeAndDigest(context: RecordContext, bytes: Uint8Array, stored: StoredBody | undefined): object {
+  return { size: bytes.length, ...bodyDigest(context, bytes, stored) };
+}
+
 /**
  * The digest of the exact bytes. When something was redacted it is a keyed one: all of a body but the password is
  * known to whoever reads the ledger, so that a plain digest would let him try passwords at leisure.
@@ -234,9 +241,7 @@ function arrivalFacts(arrival: Arrival): object {
 function bodyDigest(context: RecordContext, exact: Uint8Array, stored: StoredBody | undefined): object {
   if (exact.length === 0) return {};
   const isWhole = stored !== undefined && stored.redacted.length === 0;
-  return isWhole
-    ? { sha256: createHash("sha256").update(exact).digest("hex") }
-    : { hmacSha256: context.tokenKey.digest(exact) };
+  return isWhole ? { sha256: hash("sha256", exact, "hex") } : { hmacSha256: context.tokenKey.digest(exact) };
 }
 
 function bodyAttachment(stored: StoredBody | undefined): DraftAttachment[] {

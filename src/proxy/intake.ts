@@ -18,11 +18,12 @@ import type { RetryMemory } from "./retryMemory.ts";
 
 export interface Intake {
   draft: RequestDraft;
-  document: JsonDocument | undefined;
+  /** The Bulk request, for joining its answer; other bodies are not kept as trees. */
+  bulk: JsonDocument | undefined;
   /** Texts that must not come back from the target into the record. */
   secrets: readonly string[];
-  /** The same for a repetition of this request by the same client. */
-  retryKey: string;
+  /** The same text for a repetition of this request by the same client. */
+  retryKey(): string;
 }
 
 /** Reads and understands a write. Throws a Refusal. */
@@ -64,12 +65,15 @@ export async function takeIn(
     mediaType: arrival.mediaType ?? "application/scim+json",
     redacted: redaction.redacted,
   };
-  const retryKey = createHash("sha256")
-    .update(`${arrival.actor.client}\0${arrival.method}\0${request.url ?? ""}\0`)
-    .update(wire)
-    .digest("base64");
-  const draft = draftRequest(connector, arrival, meaning, wire, stored, retries.take(retryKey));
-  return { draft, document, secrets: redaction?.secrets ?? [], retryKey };
+  // Hashed only when it is asked for: hardly any request has anything to do with a retry.
+  const retryKey = () =>
+    createHash("sha256")
+      .update(`${arrival.actor.client}\0${arrival.method}\0${request.url ?? ""}\0`)
+      .update(wire)
+      .digest("base64");
+  const retryOf = retries.isEmpty ? undefined : retries.take(retryKey());
+  const draft = draftRequest(connector, arrival, meaning, wire, stored, retryOf);
+  return { draft, bulk: isBulk ? document : undefined, secrets: redaction?.secrets ?? [], retryKey };
 }
 
 function parseBody(wire: Buffer): JsonDocument {

@@ -108,9 +108,9 @@ export class Pipeline {
     const { connector } = received;
     try {
       const answer = await this.#forward(passage, received, intent, authorization);
-      const read = readAnswer(connector, answer, intake.document, intake.secrets);
+      const read = readAnswer(connector, answer, intake.bulk, intake.secrets);
       if (read.answer.outcome === "unknown" || read.answer.outcome === "incomplete") {
-        this.#retries.remember(intake.retryKey, intent.draft.body.txn);
+        this.#retries.remember(intake.retryKey(), intent.draft.body.txn);
       }
       return read;
     } catch (cause) {

@@ -25,6 +25,7 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
   response.writeHead(refusal.status, {
     "content-type": "application/scim+json; charset=utf-8",
     "content-length": body.length,
+    ...refusal.headers,
     ...(refusal.status === 401
       ? { "www-authenticate": 'Bearer realm="scimseal", Basic realm="scimseal"' }
       : {}),

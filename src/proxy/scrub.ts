@@ -41,7 +41,8 @@ export function scrubDocument(
     else if (node.kind === "array") for (const item of node.items) visit(item, isProse);
     else if (node.kind === "object") {
       for (const { name, key, nameSpan, value } of node.members) {
-        hide(nameSpan, name, false);
+        // An attribute's own name may be somebody's bad password; nobody answers with a password as a name.
+        if (name.length >= UNMISTAKABLE_LENGTH) hide(nameSpan, name, false);
         visit(value, isProse || key === "detail");
       }
     }
@@ -124,17 +125,20 @@ function spellings(secrets: readonly string[]): Buffer[] {
       percent.replaceAll("%20", "+"),
     ])
       all.add(text);
-    for (const apostrophe of ["&#39;", "&#x27;", "&apos;"]) all.add(escapeHtml(secret, apostrophe));
+    for (const quote of ['"', "&quot;", "&#34;"]) {
+      for (const apostrophe of ["'", "&#39;", "&#x27;", "&apos;"])
+        all.add(escapeHtml(secret, quote, apostrophe));
+    }
   }
   return [...all].sort((a, b) => b.length - a.length).map((text) => Buffer.from(text));
 }
 
-function escapeHtml(text: string, apostrophe: string): string {
+function escapeHtml(text: string, quote: string, apostrophe: string): string {
   return text
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
+    .replaceAll('"', quote)
     .replaceAll("'", apostrophe);
 }
 

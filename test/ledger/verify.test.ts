@@ -45,7 +45,7 @@ test("a sound ledger has no findings, and its open transactions are counted", ()
   expect(verifier.findings).toEqual([]);
   expect(verifier.size).toBe(6);
   expect([...verifier.open.values()]).toEqual([5]);
-  expect(verifier.head.hash).toEqual(rows.at(-1)?.leafHash);
+  expect(Buffer.from(verifier.head.hash)).toEqual(Buffer.from(rows.at(-1)?.leafHash ?? ""));
 });
 
 test("leaves alone, as in an export, are verified without columns and attachments", () => {
@@ -225,7 +225,7 @@ test("whatever rows come in, findings come out: never an error, and never silenc
       const verifier = verify(rows.with(at, changed));
       if (isChanged) expect(verifier.findings.length).toBeGreaterThan(0);
     }),
-    { numRuns: 500 },
+    { numRuns: 250 },
   );
 });
 

@@ -1,0 +1,206 @@
+// Tables, sessions and pages on a real PostgreSQL: migration, what a start refuses, deadlines, and reading.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { commitTo } from "../../src/ledger/hash.ts";
+import { newUuid } from "../../src/ledgers.ts";
+import { insertBatch, signEntry } from "../../src/storage/batch.ts";
+import {
+  connect,
+  DeadlineError,
+  destroy,
+  endWithin,
+  provesNoEffect,
+  queryWithin,
+  roleOf,
+} from "../../src/storage/postgres.ts";
+import { LedgerReader } from "../../src/storage/reader.ts";
+import { checkSchema, migrate, PARTITION_ENTRIES, schemaOf } from "../../src/storage/schema.ts";
+import { EMPTY_HEAD } from "../../src/storage/session.ts";
+import { LedgerWriter } from "../../src/storage/writer.ts";
+import {
+  dropDatabase,
+  expectSound,
+  intentDraft,
+  makeDatabase,
+  makeLedger,
+  outcomeDraft,
+  passOne,
+  querySql,
+  type TestDatabase,
+} from "./writerHarness.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await makeDatabase();
+});
+afterAll(() => dropDatabase(database));
+
+const ROLES = { writer: "scimseal_writer", reader: "scimseal_reader" };
+const as = (role: keyof TestDatabase["urls"]) =>
+  connect({ connectionString: database.urls[role], requireSync: [] }, "test", 5_000);
+
+test("five instances that migrate at once make one set of tables; a name in need of quotes is no danger", async () => {
+  const name = `od"d'; DROP TABLE x; --`;
+  await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const owner = await as("owner");
+      await migrate(owner, name, "o/1", ROLES);
+      await owner.end();
+    }),
+  );
+  const writer = await as("writer");
+  await checkSchema(writer, name, "o/1");
+  await expect(checkSchema(writer, name, "o/2")).rejects.toThrow("a ledger's origin never changes");
+  await expect(checkSchema(writer, "never-made", "o/1")).rejects.toThrow("not there; set database.ownerUrl");
+  await writer.end();
+});
+
+test("tables that a newer version made are neither used nor migrated", async () => {
+  const ledger = await makeLedger(database);
+  await ledger.sql(`INSERT INTO ${ledger.schema}.ledger (version, origin) VALUES (2, 'x')`);
+  await expect(new LedgerWriter(ledger.options()).start()).rejects.toThrow("run the newer scimseal");
+  const owner = await as("owner");
+  await expect(migrate(owner, ledger.name, ledger.origin, ROLES)).rejects.toThrow("run the newer scimseal");
+  await owner.end();
+});
+
+test("a migration that fails leaves nothing", async () => {
+  const owner = await as("owner");
+  await expect(migrate(owner, "halfway", "o", { ...ROLES, reader: "no_such_role" })).rejects.toThrow(
+    "no_such_role",
+  );
+  const { rows } = await owner.query("SELECT to_regnamespace('ledger_halfway') AS there");
+  expect(rows).toEqual([{ there: null }]);
+  await owner.end();
+});
+
+test("the chain goes on over the edge of a partition", async () => {
+  const ledger = await makeLedger(database);
+  const context = { ...ledger.options(), instance: newUuid() };
+  const client = await as("writer");
+  // As if a million entries were there: the head stands just before the edge.
+  const head = { ...EMPTY_HEAD, seq: PARTITION_ENTRIES - 2, leafHash: new Uint8Array(32).fill(7) };
+  const forged = signEntry(
+    { body: { type: "event", event: { name: "ledger-opened" } }, attachments: [] },
+    { ...head, seq: head.seq - 1 },
+    context,
+  );
+  await ledger.sql(
+    `INSERT INTO ${ledger.schema}.entry VALUES (${forged.seq}, '${forged.leaf.toString("latin1")}', '\\x${Buffer.from(forged.leafHash).toString("hex")}', 'event', NULL, '${context.instance}')`,
+  );
+  await client.end();
+  const writer = await ledger.writer();
+  for (let i = 0; i < 3; i++) await passOne(writer);
+  const partitions = await querySql(
+    database.urls.reader,
+    `SELECT tableoid::regclass::text AS name, count(*)::int AS n FROM ${ledger.schema}.entry GROUP BY 1 ORDER BY 1`,
+  );
+  expect(partitions).toEqual([
+    { name: `${ledger.schema}.entry_000000`, n: 2 },
+    { name: `${ledger.schema}.entry_000001`, n: 5 },
+  ]);
+});
+
+test("a batch goes in whole behind its head, and not at all behind another", async () => {
+  const ledger = await makeLedger(database);
+  const context = { ...ledger.options(), instance: newUuid() };
+  const client = await as("writer");
+  const schema = schemaOf(ledger.name);
+  const insert = (entries: Parameters<typeof insertBatch>[3], head: Parameters<typeof insertBatch>[2]) =>
+    insertBatch(client, schema, head, entries, context.instance, 5_000);
+  const first = signEntry(intentDraft(), EMPTY_HEAD, context);
+  const second = signEntry(intentDraft(), first, context);
+  expect(await insert([first, second], EMPTY_HEAD)).toBe(2);
+  expect(await insert([first], EMPTY_HEAD)).toBe(0);
+  const wrongHead = { ...second, leafHash: first.leafHash };
+  expect(await insert([signEntry(intentDraft(), wrongHead, context)], wrongHead)).toBe(0);
+  const gap = { ...second, seq: 5 };
+  expect(await insert([signEntry(intentDraft(), gap, context)], gap)).toBe(0);
+  const third = signEntry(intentDraft(), second, context);
+  expect(await insert([third], second)).toBe(1);
+  const [stored] = await querySql(
+    database.urls.reader,
+    `SELECT count(*)::int AS entries, (SELECT count(*)::int FROM ${schema}.attachment) AS attachments FROM ${schema}.entry`,
+  );
+  expect(stored).toEqual({ entries: 3, attachments: 6 });
+  for (const { attachments, draft } of [first, second, third]) {
+    expect(attachments.map(({ content }) => content)).toEqual(draft.attachments.map(({ bytes }) => bytes));
+    for (const { salt, content } of attachments) expect(commitTo(salt, content)).toHaveLength(32);
+  }
+  expect((await ledger.verify()).findings).toEqual([]);
+  await client.end();
+});
+
+test("a query past its deadline is given up and its connection with it", async () => {
+  const client = await as("reader");
+  const startedAt = performance.now();
+  await expect(queryWithin(client, { text: "SELECT pg_sleep(5)" }, 100)).rejects.toThrow(DeadlineError);
+  expect(performance.now() - startedAt).toBeLessThan(1_000);
+  await expect(client.query("SELECT 1")).rejects.toThrow();
+});
+
+test("a goodbye is said in time even to nobody", async () => {
+  const client = await as("reader");
+  await endWithin(client, 1_000);
+  const other = await as("reader");
+  destroy(other);
+  await endWithin(other, 1_000);
+});
+
+test("what an error says about its statement: a refusal had no effect, a broken session may have had", async () => {
+  const errorOf = async (sql: string) => {
+    const client = await as("superuser");
+    try {
+      await client.query(sql);
+    } catch (cause) {
+      return cause;
+    } finally {
+      destroy(client);
+    }
+    return expect.fail("no error");
+  };
+  expect(provesNoEffect(await errorOf("SELECT 1/0"))).toBe(true);
+  expect(provesNoEffect(await errorOf("SET statement_timeout = 20; SELECT pg_sleep(1)"))).toBe(true);
+  expect(provesNoEffect(await errorOf("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(1)"))).toBe(
+    false,
+  );
+  expect(
+    provesNoEffect(await errorOf("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = 'XX000'; END $$")),
+  ).toBe(false);
+  expect(provesNoEffect(new Error("Connection terminated unexpectedly"))).toBe(false);
+  expect(provesNoEffect(undefined)).toBe(false);
+});
+
+test("the role of a connection string", () => {
+  expect(roleOf("postgresql://some%20one:p@host/db")).toBe("some one");
+  expect(roleOf("postgresql://host/db")).toBe("postgres");
+});
+
+test("pages are in order, whole, and end; they hold attachments only if asked for", async () => {
+  const ledger = await makeLedger(database);
+  const writer = await ledger.writer();
+  for (let i = 0; i < 3; i++) await writer.append(outcomeDraft(await writer.append(intentDraft())));
+  const reader = new LedgerReader(
+    ledger.name,
+    { connectionString: database.urls.reader, requireSync: [] },
+    { connections: 1, timeoutMs: 5_000 },
+  );
+  const seqs: number[] = [];
+  let pages = 0;
+  for (let after: number | undefined = -1; after !== undefined; pages++) {
+    const { entries, next } = await reader.page(after, 3, pages === 0);
+    seqs.push(...entries.map(({ seq }) => seq));
+    expect(entries.some(({ attachments }) => attachments !== undefined)).toBe(pages === 0);
+    after = next;
+  }
+  expect(seqs).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  expect(pages).toBe(3);
+  // It lives on when its idle connections are ended.
+  await querySql(
+    database.urls.superuser,
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'scimseal_reader'",
+  );
+  expect((await reader.page(5, 10, false)).entries).toHaveLength(1);
+  await reader.close();
+  await expectSound(ledger);
+});
