@@ -20,8 +20,16 @@ export class SchemaError extends Error {
   override name = "SchemaError";
 }
 
-/** The quoted PostgreSQL schema name of a ledger. */
+/** PostgreSQL cuts identifiers at 63 bytes (with a mere notice), which would let two long names be one ledger. */
+const LEDGER_NAME = /^[a-z0-9_-]{1,56}$/;
+
+/** The quoted PostgreSQL schema name of a ledger. Throws SchemaError if the name cannot be one. */
 export function schemaOf(ledger: string): string {
+  if (!LEDGER_NAME.test(ledger)) {
+    throw new SchemaError(
+      `ledger ${JSON.stringify(ledger)}: its name must be lower-case letters, digits and hyphens, at most 56 characters, to name a PostgreSQL schema`,
+    );
+  }
   return pg.escapeIdentifier(`ledger_${ledger}`);
 }
 

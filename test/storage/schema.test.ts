@@ -39,8 +39,12 @@ const ROLES = { writer: "scimseal_writer", reader: "scimseal_reader" };
 const as = (role: keyof TestDatabase["urls"]) =>
   connect({ connectionString: database.urls[role], requireSync: [] }, "test", 5_000);
 
-test("five instances that migrate at once make one set of tables; a name in need of quotes is no danger", async () => {
-  const name = `od"d'; DROP TABLE x; --`;
+test.for([`x'; DROP TABLE x; --`, 'x"y', "X", "", "x".repeat(57)])("no schema is named after %j", (name) => {
+  expect(() => schemaOf(name)).toThrow("at most 56 characters");
+});
+
+test("five instances that migrate at once make one set of tables, under the longest name too", async () => {
+  const name = "x-".repeat(28);
   await Promise.all(
     Array.from({ length: 5 }, async () => {
       const owner = await as("owner");
