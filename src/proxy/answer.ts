@@ -48,7 +48,7 @@ export function readAnswer(
   request: JsonDocument | undefined,
   requestSecrets: readonly string[],
 ): ReadAnswer {
-  const secrets = [...keptSecrets(connector, request, requestSecrets), ...connector.target.secrets];
+  const secrets = [...requestSecrets, ...connector.target.secrets];
   const location = rewriteHeader(connector, received.headers.location, secrets);
   const contentLocation = rewriteHeader(connector, received.headers["content-location"], secrets);
   const answer = judgeRedirect(received, location);
@@ -81,17 +81,6 @@ export function readAnswer(
       ...(operations?.length ? { operations } : {}),
     },
   };
-}
-
-/** The secrets that the client did not send in clear in another place of the same request. */
-function keptSecrets(
-  connector: Connector,
-  request: JsonDocument | undefined,
-  secrets: readonly string[],
-): readonly string[] {
-  if (secrets.length === 0 || !request) return secrets;
-  const shown = Buffer.from(redact(request, connector.redact).bytes);
-  return secrets.filter((secret) => !shown.includes(secret));
 }
 
 /** A whole answer passes; an early one only as the error that explains it: an early 2xx cannot be true. */

@@ -1,8 +1,7 @@
 // Takes secrets out of what the target says back: some quote a refused password in their error's text, or the
 // credential they were called with on a page for debugging.
 // What stands under a secret's own name is redaction's business (scim/redact); this is about everything else.
-// Leaves out: secrets that the client sends in clear in another attribute as well (a user name that is the password):
-// those are no news, and an answer without them would orphan the account at the identity provider.
+// Leaves out (see `unspokenSecrets`): what the client also sends in clear, such as a user name that is the password.
 
 import { Transform, type TransformCallback } from "node:stream";
 import { applyEdits, type JsonDocument, type JsonEdit, type JsonNode } from "../scim/json.ts";
@@ -12,6 +11,16 @@ const HIDDEN_BYTES = Buffer.from(HIDDEN);
 const ASTERISK = 0x2a;
 /** A shorter secret can be part of an id or a name by chance; in such a place it is hidden only when it is all of it. */
 const UNMISTAKABLE_LENGTH = 12;
+
+/**
+ * The secrets that do not stand in a request's redacted body all the same. One that does (a user name that is the
+ * password) is no news there, and an answer without it would orphan the account at the identity provider.
+ */
+export function unspokenSecrets(secrets: readonly string[], redacted: Uint8Array): readonly string[] {
+  if (secrets.length === 0) return secrets;
+  const shown = Buffer.from(redacted.buffer, redacted.byteOffset, redacted.byteLength);
+  return secrets.filter((secret) => !shown.includes(secret));
+}
 
 /** Whether a text quotes one of the secrets, as it is or percent-encoded. */
 export function quotesAny(text: string, secrets: readonly string[]): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { quotesAny, scrubBytes, scrubDocument } from "../../src/proxy/scrub.ts";
+import { quotesAny, scrubBytes, scrubDocument, unspokenSecrets } from "../../src/proxy/scrub.ts";
 import { parseStrictJson } from "../../src/scim/json.ts";
 
 function inDocument(text: string, secrets: readonly string[], isError: boolean): string {
@@ -45,4 +45,10 @@ test("secrets with lone surrogates harm nobody", () => {
   expect(Buffer.from(scrubBytes(Buffer.from("x \\ud800abcdef"), ["\ud800abcdef"])).toString()).toBe(
     "x [redacted]",
   );
+});
+
+test("what stands in clear in the redacted request is no secret any more", () => {
+  const redacted = Buffer.from('{"userName":"same","password":"[redacted]"}');
+  expect(unspokenSecrets(["same", "other"], redacted)).toEqual(["other"]);
+  expect(unspokenSecrets([], redacted)).toEqual([]);
 });
