@@ -60,6 +60,8 @@ export interface BadTargetOptions {
   certificate?: Certificate;
   /** Refuse clients without a certificate of the test authority (mutual TLS). */
   requireClientCertificate?: boolean;
+  /** Be an OAuth 2.0 authorization server as well: `POST /token` answers with what this returns. */
+  accessToken?: () => string;
 }
 
 const TLS_DIR = join(import.meta.dirname, "../support/tls");
@@ -84,7 +86,11 @@ export async function startBadTarget(options: BadTargetOptions = {}): Promise<Ba
       if (!isWhole && playWhen === "body") return false;
       received.push({ ...request, complete: isWhole, connection, peer: peerOf(socket) });
       const last = received.at(-1);
-      if (last) void play(socket, last);
+      const { accessToken } = options;
+      if (request.path === "/token" && accessToken) {
+        const body = JSON.stringify({ access_token: accessToken(), token_type: "Bearer", expires_in: 3600 });
+        socket.write(answer(200, body));
+      } else if (last) void play(socket, last);
       return true;
     });
   };
@@ -239,7 +245,8 @@ function parse(head: string, body: Buffer): Parsed {
 }
 
 function isWrite(method: string, path: string): boolean {
-  return method !== "GET" && method !== "HEAD" && !path.split("?")[0]?.endsWith("/.search");
+  const isRead = method === "GET" || method === "HEAD" || path.split("?")[0]?.endsWith("/.search");
+  return !isRead && path !== "/token";
 }
 
 function pairOf(certificate: Certificate): { cert: Buffer; key: Buffer; ca: Buffer } {

@@ -170,13 +170,12 @@ test("no page of the admin listener holds it", async () => {
 
 test("nor do the credentials of clients, auditors and the target stand anywhere but in their own files", async () => {
   const own = ["test-secrets.json", "target-token"];
-  for (const secret of [system.token, system.otherToken, system.auditorToken, system.targetToken]) {
-    const known = needlesOf(secret);
-    expect(await findInDatabase(system.superuserUrl, known)).toEqual([]);
-    expect(await findInFiles(dataDir, known, own)).toEqual([]);
-    expect(findIn("log", system.logs(), known)).toEqual([]);
-    expect(answers.flatMap((answer) => findIn("answer", answer, known))).toEqual([]);
-  }
+  const secrets = [system.token, system.otherToken, system.auditorToken, system.targetToken];
+  const known = secrets.flatMap(needlesOf);
+  expect(await findInDatabase(system.superuserUrl, known)).toEqual([]);
+  expect(await findInFiles(dataDir, known, own)).toEqual([]);
+  expect(findIn("log", system.logs(), known)).toEqual([]);
+  expect(answers.flatMap((answer) => findIn("answer", answer, known))).toEqual([]);
 });
 
 test("the ledger is whole after all of it, and still holds none of it when everything has stopped", async () => {

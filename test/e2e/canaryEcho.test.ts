@@ -13,12 +13,28 @@ const needles = needlesOf(core);
 /** With all that escaping can change around the core. */
 const password = `ä"\\</${core}>&' +%`;
 
+/** The access tokens that the target gave the proxy, oldest first. */
+const tokens: string[] = [];
 let target: BadTarget;
 let system: System;
 let news: LedgerNews;
 beforeAll(async () => {
-  target = await startBadTarget();
-  system = await startSystem({ targetUrl: target.url });
+  target = await startBadTarget({
+    accessToken: () => {
+      tokens.push(newCanary());
+      return tokens.at(-1) ?? "";
+    },
+  });
+  const tokenUrl = new URL("/token", target.url).href;
+  system = await startSystem({
+    targetUrl: target.url,
+    connector: {
+      target: {
+        url: target.url,
+        auth: { oauth: { tokenUrl, clientId: "proxy", clientSecret: { file: "target-token" } } },
+      },
+    },
+  });
   news = await openNews(system);
 });
 afterAll(async () => {
@@ -193,7 +209,7 @@ describe("the credential that the target was called with", () => {
     ["in JSON", repeatsHead],
     ["on a page", repeatsHeadOnPage],
   ])("does not come back, neither from a write nor from a read, %s", async (_name, play) => {
-    const known = needlesOf(system.targetToken);
+    const known = tokens.flatMap(needlesOf);
     const written = await create(play);
     expect(findIn("write", written.all, known)).toEqual([]);
     target.plays(play);
@@ -217,18 +233,29 @@ describe("the credential that the target was called with", () => {
     expect(text).toMatch(/^<pre>Bearer \*+<\/pre>$/);
   });
 
-  test("and the client's own never went to the target", () => {
-    const known = needlesOf(system.token);
-    expect(target.received().length).toBeGreaterThan(20);
-    expect(target.received().flatMap(({ head, body }) => findIn("target", `${head}${body}`, known))).toEqual(
-      [],
-    );
+  test("is a new one after the target refused the old one, and asked for no more often than that", async () => {
+    target.plays(says(answer(200, "{}")));
+    await system.request("GET", "/Users/u-1");
+    const before = tokens.length;
+    await create(created);
+    expect(target.journal().at(-1)?.headers.authorization).toBe(`Bearer ${tokens.at(-1)}`);
+    expect((await create(says(answer(401, "{}")))).status).toBe(401);
+    await create(created);
+    await create(created);
+    expect(tokens.length).toBe(before + 1);
+    expect(target.journal().at(-1)?.headers.authorization).toBe(`Bearer ${tokens.at(-1)}`);
+  });
+
+  test("and the client's own never went to the target, nor the client secret but to the token endpoint", () => {
+    const known = [system.token, system.targetToken].flatMap(needlesOf);
+    const calls = target.received().filter(({ path }) => path !== "/token");
+    expect(calls.length).toBeGreaterThan(20);
+    expect(calls.flatMap(({ head, body }) => findIn("target", `${head}${body}`, known))).toEqual([]);
   });
 });
 
 test("none of it is left in the tables or in the log", async () => {
-  for (const known of [needles, needlesOf(system.targetToken)]) {
-    expect(await findInDatabase(system.superuserUrl, known)).toEqual([]);
-    expect(findIn("log", system.logs(), known)).toEqual([]);
-  }
+  const known = [...needles, ...[system.targetToken, system.token, ...tokens].flatMap(needlesOf)];
+  expect(await findInDatabase(system.superuserUrl, known)).toEqual([]);
+  expect(findIn("log", system.logs(), known)).toEqual([]);
 });

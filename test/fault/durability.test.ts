@@ -89,6 +89,7 @@ test("a setting that gives durability away makes it unready within 10 s, refuses
 // case 75
 test("a ledger that demands a standby does not start where it is not named, or named but not there", async () => {
   const ledger = await makeLedger(database);
+  onTestFinished(() => configure(ledger, "ALTER SYSTEM RESET ALL"));
   const demanding = { database: { ...ledger.address, requireSync: ["standby_b"] } };
   await expect(new LedgerWriter(ledger.options(demanding)).start()).rejects.toThrow("standby_b");
   await configure(ledger, "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (standby_a, \"standby_b\")'");
@@ -101,6 +102,27 @@ test("a ledger that demands a standby does not start where it is not named, or n
   await expect(new LedgerWriter(ledger.options(demanding)).start()).rejects.toThrow(
     "does not name standby_b,",
   );
+});
+
+// PostgreSQL answers a cancelled wait for a standby with success and a WARNING.
+test("a cancelled wait for a synchronous standby is no proof, although PostgreSQL answers success", async () => {
+  const ledger = await makeLedger(database);
+  const writer = await ledger.writer();
+  await passOne(writer);
+  onTestFinished(() => configure(ledger, "ALTER SYSTEM RESET ALL"));
+  await configure(ledger, "ALTER SYSTEM SET synchronous_standby_names = 'ghost'");
+  await sleep(300);
+  const draft = intentDraft();
+  const fate = fateOf(writer.append(draft));
+  const cancel = "SELECT pg_cancel_backend(pid) AS done FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+  await until(async () => (await querySql(database.urls.superuser, cancel)).length > 0, "cancelled", 1_500);
+  expect(await fate).toBe("not_durable");
+  await until(() => !writer.status.ready, "unready");
+  expect((await outcomesOf(ledger)).get(draft.body.txn)).toEqual([]);
+  await configure(ledger, "ALTER SYSTEM RESET ALL");
+  await until(async () => (await outcomesOf(ledger)).get(draft.body.txn)?.length === 1, "closed", 10_000);
+  expect((await outcomesOf(ledger)).get(draft.body.txn)).toEqual(["not_sent/append_unproved"]);
+  await expectSound(ledger);
 });
 
 // case 75: the role's own setting is stronger than the server's command line

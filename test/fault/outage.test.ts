@@ -2,7 +2,7 @@
 // answered in time, reads go on, and when the database is back the proxy is back by itself.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { clusterDirectory } from "../../src/storage/embeddedCluster.ts";
 import { postmasterPid } from "../../src/storage/embeddedProcesses.ts";
 import { serverOf } from "../storage/embeddedHarness.ts";
@@ -35,6 +35,14 @@ afterAll(async () => {
   }
 });
 
+/** Traffic that ends with the test, also with one that fails. */
+async function startFlow(pauseMs = 5): Promise<Traffic> {
+  const traffic = startTraffic(system.baseUrl, system.token, 6, pauseMs);
+  onTestFinished(() => traffic.stop());
+  await until(() => traffic.answers.length > 30, "traffic");
+  return traffic;
+}
+
 async function readiness(): Promise<{ status: number; reason: string | undefined }> {
   const response = await fetch(`${system.app.adminUrl}/readyz`);
   const { reasons } = (await response.json()) as { reasons: { reason: string }[] };
@@ -49,7 +57,10 @@ async function watchOutage(traffic: Traffic, awayMs: number): Promise<void> {
   // What had its intent recorded before is through by now.
   await sleep(200);
   const forwarded = system.journal().length;
-  while (performance.now() - wentAwayAt < awayMs) {
+  // A write that was sent just before may take its whole deadline, and the one after it another.
+  const away = () => traffic.answers.filter(({ sentAt }) => sentAt > wentAwayAt + 100);
+  const hasSeenEnough = () => performance.now() - wentAwayAt > awayMs && away().length > 0;
+  while (!hasSeenEnough() && performance.now() - wentAwayAt < 3 * DEADLINE_MS) {
     const startedAt = performance.now();
     const read = await system.request("GET", "/Users?count=1");
     expect(read.status).toBe(200);
@@ -58,11 +69,10 @@ async function watchOutage(traffic: Traffic, awayMs: number): Promise<void> {
     await sleep(50);
   }
   expect(system.journal().length).toBe(forwarded);
-  const away = traffic.answers.filter(({ sentAt }) => sentAt > wentAwayAt + 100);
-  expect(away.length).toBeGreaterThan(0);
-  expect([...new Set(away.map(({ status }) => status))]).toEqual([503]);
-  expect(away.filter(({ retryAfter }) => !Number(retryAfter))).toEqual([]);
-  expect(away.filter(({ durationMs }) => durationMs > DEADLINE_MS + SLACK_MS)).toEqual([]);
+  expect(away().length).toBeGreaterThan(0);
+  expect([...new Set(away().map(({ status }) => status))]).toEqual([503]);
+  expect(away().filter(({ retryAfter }) => !Number(retryAfter))).toEqual([]);
+  expect(away().filter(({ durationMs }) => durationMs > DEADLINE_MS + SLACK_MS)).toEqual([]);
 }
 
 async function expectBack(traffic: Traffic): Promise<void> {
@@ -98,8 +108,7 @@ async function expectOutcomesTellTheTruth(): Promise<void> {
 
 // acceptance 4; case 71
 test("the whole PostgreSQL killed mid-traffic: 503 until its supervisor has it back, then all goes on", async () => {
-  const traffic = startTraffic(system.baseUrl, system.token, 6);
-  await until(() => traffic.answers.length > 30, "traffic");
+  const traffic = await startFlow();
   for (let round = 0; round < 2; round++) {
     const killedAt = performance.now();
     for (const pid of await serverOf(system.dataDir)) process.kill(pid, "SIGKILL");
@@ -116,8 +125,7 @@ test("the whole PostgreSQL killed mid-traffic: 503 until its supervisor has it b
 
 // acceptance 4; case 71
 test("only the postmaster killed mid-traffic: its last backends record nothing that is lost", async () => {
-  const traffic = startTraffic(system.baseUrl, system.token, 6);
-  await until(() => traffic.answers.length > 30, "traffic");
+  const traffic = await startFlow();
   const pid = await postmasterPid(clusterDirectory(system.dataDir));
   process.kill(pid ?? expect.fail("no postmaster"), "SIGKILL");
   await until(async () => (await readiness()).status === 503, "unready", DEADLINE_MS + SLACK_MS);
@@ -127,8 +135,7 @@ test("only the postmaster killed mid-traffic: its last backends record nothing t
 
 // acceptance 4
 test("PostgreSQL frozen mid-traffic: 503 in time, nothing forwarded, reads pass; woken, it all settles", async () => {
-  const traffic = startTraffic(system.baseUrl, system.token, 6);
-  await until(() => traffic.answers.length > 30, "traffic");
+  const traffic = await startFlow();
   const pids = await serverOf(system.dataDir);
   for (const pid of pids) process.kill(pid, "SIGSTOP");
   try {
@@ -142,8 +149,7 @@ test("PostgreSQL frozen mid-traffic: 503 in time, nothing forwarded, reads pass;
 
 // acceptance 4, case 71: away for longer than a restart takes
 test("PostgreSQL gone for seconds: refused at once after the first deadline, and back by itself", async () => {
-  const traffic = startTraffic(system.baseUrl, system.token, 6, 20);
-  await until(() => traffic.answers.length > 30, "traffic");
+  const traffic = await startFlow(20);
   // Nobody may log in, and nobody stays: as good as gone, for as long as the test wants.
   await querySql(system.superuserUrl, "ALTER ROLE scimseal_writer CONNECTION LIMIT 0");
   const disconnect =

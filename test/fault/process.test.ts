@@ -39,6 +39,7 @@ test("the proxy killed twice in the middle of traffic: what was open is unknown,
   let proxy = await system.startProxy();
   for (let round = 0; round < 2; round++) {
     const traffic = startTraffic(proxy.baseUrl, system.token, 8, 0);
+    onTestFinished(() => traffic.stop());
     await until(() => traffic.answers.filter(({ status }) => status === 201).length > 40, "traffic");
     expect(await proxy.end("SIGKILL")).toBe("SIGKILL");
     await traffic.stop();
@@ -160,6 +161,7 @@ test("two proxies on one ledger, 500 writes at once, one of them killed: no gap,
   expect(answers.filter(({ status }) => status === 201).length).toBeGreaterThan(400);
 
   const traffic = startTraffic(one.baseUrl, system.token, 8, 0);
+  onTestFinished(() => traffic.stop());
   await until(() => traffic.answers.length > 20, "traffic");
   await one.end("SIGKILL");
   await traffic.stop();
