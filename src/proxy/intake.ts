@@ -15,6 +15,7 @@ import { isScimMediaType } from "./header.ts";
 import { headerText, type Passage, type Received } from "./passage.ts";
 import { Refusal } from "./refusal.ts";
 import type { RetryMemory } from "./retryMemory.ts";
+import { unspokenSecrets } from "./scrub.ts";
 
 export interface Intake {
   draft: RequestDraft;
@@ -73,7 +74,12 @@ export async function takeIn(
       .digest("base64");
   const retryOf = retries.isEmpty ? undefined : retries.take(retryKey());
   const draft = draftRequest(connector, arrival, meaning, wire, stored, retryOf);
-  return { draft, bulk: isBulk ? document : undefined, secrets: redaction?.secrets ?? [], retryKey };
+  return {
+    draft,
+    bulk: isBulk ? document : undefined,
+    secrets: redaction ? unspokenSecrets(redaction.secrets, redaction.bytes) : [],
+    retryKey,
+  };
 }
 
 function parseBody(wire: Buffer): JsonDocument {

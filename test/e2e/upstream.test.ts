@@ -1,81 +1,31 @@
-// What a target can do to a write on the wire: break off, lie about lengths, redirect, flood, hang, answer too early.
+// What a target can do to a write on the wire: break off, lie about lengths, redirect, flood, hang.
 // Whatever it does, the change is forwarded once, its outcome is recorded as precisely as it can be known, and the
 // client never gets a success that the target did not wholly give.
 
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ofType } from "../support/system.ts";
+import { answer, created, type Play, pour, says, saysAndEnds, saysAndResets } from "./badTarget.ts";
 import {
-  ALL_WELL,
-  checkInvariants,
-  ofType,
-  type RecordedEntry,
-  type System,
-  sha256Hex,
-  startSystem,
-} from "../support/system.ts";
-import {
-  answer,
-  type BadTarget,
-  created,
-  type Play,
-  pour,
-  says,
-  saysAndEnds,
-  saysAndResets,
-  startBadTarget,
-} from "./badTarget.ts";
-import { type LedgerNews, openNews } from "./ledgerNews.ts";
+  head,
+  IN_FLIGHT,
+  JSON_TYPE,
+  startUpstream,
+  TIMEOUT_MS,
+  type Upstream,
+  user,
+} from "./upstreamHarness.ts";
 
-const TIMEOUT_MS = 700;
-const IN_FLIGHT = 4;
-const USER = '"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"]';
-
-let target: BadTarget;
-let system: System;
-let news: LedgerNews;
+let upstream: Upstream;
+let target: Upstream["target"];
+let system: Upstream["system"];
+let news: Upstream["news"];
+let write: Upstream["write"];
 beforeAll(async () => {
-  target = await startBadTarget();
-  system = await startSystem({
-    targetUrl: target.url,
-    config: { scim: { listen: { port: 0 }, limits: { inFlight: IN_FLIGHT } } },
-    connector: {
-      target: { url: target.url, auth: { bearer: { file: "target-token" } }, timeoutMs: TIMEOUT_MS },
-    },
-  });
-  news = await openNews(system);
+  upstream = await startUpstream();
+  ({ target, system, news, write } = upstream);
 });
-afterAll(async () => {
-  await news.close();
-  expect(await checkInvariants({ ...system, journal: target.journal() })).toEqual(ALL_WELL);
-  await system.stop();
-  await target.close();
-});
+afterAll(() => upstream.close());
 beforeEach(() => target.plays(created));
-
-let count = 0;
-const user = (more = "") => `{${USER},"userName":"person-${++count}@example.com"${more}}`;
-
-/** One write against a scripted target: what the client got, what was recorded, how often the target saw it. */
-async function write(
-  play: Play,
-  { body = user(), method = "POST", path = "/Users", when = "body" as "body" | "head" } = {},
-) {
-  const before = target.received().length;
-  target.plays(play, when);
-  const response = await system.request(method, path, { ...(method === "DELETE" ? {} : { body }) });
-  const text = await response.text();
-  const entries = await news.next();
-  const request = ofType(entries, "request").at(-1);
-  const outcome = ofType(entries, "response").at(-1);
-  expect(outcome?.claims.txn).toBe(request?.claims.txn);
-  const said = { status: response.status, outcome: outcome?.claims.outcome };
-  return { said, response, text, body, request, outcome, seen: target.received().length - before };
-}
-
-const head = (lines: readonly string[], status = "HTTP/1.1 201 Created") =>
-  `${[status, ...lines].join("\r\n")}\r\n\r\n`;
-const JSON_TYPE = "Content-Type: application/scim+json";
 
 describe("an answer that is no HTTP", () => {
   // case 30
@@ -400,98 +350,5 @@ describe("an answer that breaks off", () => {
       path: "/Users/u-1",
     });
     expect(said).toEqual({ status: 200, outcome: "answered" });
-  });
-});
-
-describe("a final answer before the request's end", () => {
-  // case 36
-  const bulk = () => {
-    const pad = "p".repeat(7 * 1024 * 1024);
-    return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"POST","path":"/Users","bulkId":"b${++count}","data":{"userName":"bulk","title":"${pad}"}}]}`;
-  };
-  const big = { path: "/Bulk", when: "head" as const };
-
-  test("an error that explains itself is passed on, and the connection is never used again", async () => {
-    const { said, outcome } = await write(says(answer(413, '{"status":"413"}')), { ...big, body: bulk() });
-    expect(said).toEqual({ status: 413, outcome: "early" });
-    expect(outcome?.claims).toMatchObject({ status: 413, replied: 413 });
-    const used = target.received().at(-1)?.connection;
-    const next = await write(created);
-    expect(next.said).toEqual({ status: 201, outcome: "answered" });
-    expect(target.received().at(-1)?.connection).not.toBe(used);
-  });
-
-  test.each([200, 201, 204, 307])("a %i cannot be true yet: 502", async (status) => {
-    const { said } = await write(says(answer(status, status === 204 ? "" : "{}")), { ...big, body: bulk() });
-    expect(said).toEqual({ status: 502, outcome: "early" });
-  });
-
-  test("an error followed by a reset is still that error", async () => {
-    const { said } = await write(saysAndResets(answer(413, '{"status":"413"}').toString("latin1")), {
-      ...big,
-      body: bulk(),
-    });
-    expect(said).toEqual({ status: 413, outcome: "early" });
-  });
-
-  test("a large body that is taken is forwarded whole, on a connection of its own", async () => {
-    const body = bulk();
-    const { said } = await write(says(answer(200, '{"Operations":[]}')), { path: "/Bulk", body });
-    expect(said).toEqual({ status: 200, outcome: "answered" });
-    expect(target.journal().at(-1)?.sha256).toBe(sha256Hex(body));
-    expect(target.received().at(-1)?.headers.connection).toBe("close");
-  });
-});
-
-describe("a client that goes away", () => {
-  const open = async (): Promise<Socket> => {
-    const { hostname, port } = new URL(system.baseUrl);
-    const socket = connect(Number(port), hostname);
-    socket.on("error", () => {});
-    await once(socket, "connect");
-    return socket;
-  };
-  const requestHead = (length: number) =>
-    `POST /okta/scim/v2/Users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${system.token}\r\nContent-Type: application/scim+json\r\nContent-Length: ${length}\r\n\r\n`;
-
-  // case 38
-  test.each(["end", "reset"])(
-    "in the middle of its upload (%s): nothing recorded, nothing forwarded",
-    async (how) => {
-      await news.next();
-      const seen = target.received().length;
-      const socket = await open();
-      socket.write(`${requestHead(5000)}{${USER},`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      if (how === "end") socket.end();
-      else socket.resetAndDestroy();
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      expect({ entries: await news.next(), seen: target.received().length }).toEqual({ entries: [], seen });
-      // The slot is free again: as many writes as fit pass side by side.
-      const all = await Promise.all(
-        Array.from({ length: IN_FLIGHT }, () => system.request("POST", "/Users", { body: user() })),
-      );
-      expect(all.map(({ status }) => status)).toEqual(Array(IN_FLIGHT).fill(201));
-    },
-  );
-
-  test("after its upload: the write goes on to its recorded end", async () => {
-    const body = user();
-    target.plays(async (socket) => {
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      socket.write(answer(201, '{"id":"u-late"}'));
-    });
-    const seen = target.journal().length;
-    await news.next();
-    const socket = await open();
-    socket.write(`${requestHead(Buffer.byteLength(body))}${body}`);
-    await expect.poll(() => target.journal().length).toBe(seen + 1);
-    socket.resetAndDestroy();
-    const recorded: RecordedEntry[] = [];
-    await expect
-      .poll(
-        async () => recorded.push(...(await news.next())) > 1 && ofType(recorded, "response").at(-1)?.claims,
-      )
-      .toMatchObject({ outcome: "answered", status: 201, scim: { resourceId: "u-late" } });
   });
 });
