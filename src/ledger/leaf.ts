@@ -38,9 +38,15 @@ export interface ParsedLeaf {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The protected header for a key, base64url, constant per key. */
+let lastHeader = { kid: "", text: "" };
+
+/** The protected header for a key, base64url. The last one is kept: a writer asks for the same one each time. */
 export function formatHeader(kid: string): string {
-  return encodeBase64url(encoder.encode(JSON.stringify({ alg: "EdDSA", kid, typ: LEAF_TYP })));
+  if (lastHeader.kid !== kid || lastHeader.text === "") {
+    const json = JSON.stringify({ alg: "EdDSA", kid, typ: LEAF_TYP });
+    lastHeader = { kid, text: encodeBase64url(encoder.encode(json)) };
+  }
+  return lastHeader.text;
 }
 
 /** `header.payload` as text: what gets signed. */

@@ -108,6 +108,14 @@ export class AppendQueue {
     return this.#inFlight;
   }
 
+  /** Keeps the first `count` of a batch in flight and puts the others back in front of the queue. */
+  putBackBeyond(appends: readonly Append[], count: number): readonly Append[] {
+    if (appends.length <= count) return appends;
+    this.#inFlight = appends.slice(0, count);
+    this.#waiting.unshift(...appends.slice(count));
+    return this.#inFlight;
+  }
+
   /** Whatever was in flight has been settled, or is in doubt. */
   land(): void {
     this.#inFlight = [];

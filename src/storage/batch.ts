@@ -10,6 +10,7 @@ import { type Base64urlEncoder, formatHeader, formatSigningInput } from "../ledg
 import { encodeArray, encodeInt8Array, encodeTextArray, encodeUuidArray, OID } from "./binary.ts";
 import { queryWithin } from "./postgres.ts";
 import type { Draft } from "./recorded.ts";
+import { partitionName, roomInPartition } from "./schema.ts";
 
 /** The newest entry, or `EMPTY_HEAD`. */
 export interface Head {
@@ -111,13 +112,19 @@ export function headOf(entry: SignedEntry): Head {
   return { seq: entry.seq, leafHash: entry.leafHash, timeMs: entry.timeMs };
 }
 
-function insertSql(schema: string): string {
+/**
+ * Names the partitions themselves: routing through the parent would cost more than the rows, and would lock every
+ * partition there is. `$1` and `$2` are the head that the batch was computed on.
+ */
+function insertSql(schema: string, headSeq: number, firstSeq: number): string {
+  const table = (name: string, seq: number) => `${schema}.${partitionName(name, seq)}`;
+  const head =
+    headSeq < 0
+      ? `SELECT 1 WHERE $1::bigint < 0 AND $2::bytea IS NOT NULL AND NOT EXISTS (SELECT FROM ${schema}.entry)`
+      : `SELECT 1 FROM ${table("entry", headSeq)} WHERE seq = $1::bigint AND leaf_hash = $2::bytea`;
   return `
-WITH head AS MATERIALIZED (
-  SELECT 1 AS ok WHERE CASE WHEN $1::bigint < 0 THEN NOT EXISTS (SELECT FROM ${schema}.entry)
-    ELSE EXISTS (SELECT FROM ${schema}.entry WHERE seq = $1::bigint AND leaf_hash = $2::bytea) END
-), written AS (
-  INSERT INTO ${schema}.entry (seq, leaf, leaf_hash, type, txn, instance)
+WITH head AS MATERIALIZED (${head}), written AS (
+  INSERT INTO ${table("entry", firstSeq)} (seq, leaf, leaf_hash, type, txn, instance)
   SELECT u.seq, u.leaf, u.leaf_hash, u.type, u.txn, $8::uuid
   FROM head, unnest($3::bigint[], $4::text[], $5::bytea[], $6::text[], $7::uuid[]) AS u(seq, leaf, leaf_hash, type, txn)
   RETURNING 1
@@ -125,14 +132,17 @@ WITH head AS MATERIALIZED (
   INSERT INTO ${schema}.outcome (txn, seq)
   SELECT u.txn, u.seq FROM head, unnest($7::uuid[], $3::bigint[], $6::text[]) AS u(txn, seq, type) WHERE u.type = 'response'
 ), attachments AS (
-  INSERT INTO ${schema}.attachment (seq, name, salt, content)
+  INSERT INTO ${table("attachment", firstSeq)} (seq, name, salt, content)
   SELECT u.seq, u.name, u.salt, u.content
   FROM head, unnest($9::bigint[], $10::text[], $11::bytea[], $12::bytea[]) AS u(seq, name, salt, content)
 )
 SELECT count(*)::int AS written FROM written`;
 }
 
-/** Sends the batch as one statement, one implicit transaction. Returns how many rows it wrote: all, or 0 if the head had moved. */
+/**
+ * Sends the batch as one statement, one implicit transaction. Returns how many rows it wrote: all, or 0 if the head had
+ * moved. The entries must lie in one partition (see `roomInPartition`).
+ */
 export async function insertBatch(
   client: Client,
   schema: string,
@@ -141,10 +151,13 @@ export async function insertBatch(
   instance: string,
   timeoutMs: number,
 ): Promise<number> {
+  const firstSeq = head.seq + 1;
+  if (entries.length > roomInPartition(firstSeq))
+    throw new Error("a batch reaches over the end of its partition");
   const attachments = entries.flatMap((entry) => entry.attachments.map((a) => ({ seq: entry.seq, ...a })));
   const query: QueryConfig = {
-    name: "scimseal_append",
-    text: insertSql(schema),
+    name: `scimseal_append_${head.seq < 0 ? "genesis" : partitionName("after", head.seq)}_${partitionName("in", firstSeq)}`,
+    text: insertSql(schema, head.seq, firstSeq),
     values: [
       head.seq,
       Buffer.from(head.leafHash),

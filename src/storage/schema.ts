@@ -16,6 +16,16 @@ const CHECK_TIMEOUT_MS = 5_000;
 /** Tables are made in far less; another instance may be making them first. */
 const MIGRATION_TIMEOUT_MS = 60_000;
 
+/** The partition of table `entry` or `attachment` that holds this seq; before the first entry: the first. */
+export function partitionName(table: string, seq: number): string {
+  return `${table}_${String(Math.floor(Math.max(seq, 0) / PARTITION_ENTRIES)).padStart(6, "0")}`;
+}
+
+/** How many entries from this seq on lie in the same partition. */
+export function roomInPartition(seq: number): number {
+  return PARTITION_ENTRIES - (seq % PARTITION_ENTRIES);
+}
+
 export class SchemaError extends Error {
   override name = "SchemaError";
 }
@@ -215,6 +225,8 @@ BEGIN
       EXECUTE format('ALTER TABLE ${schema}.%I ENABLE ALWAYS TRIGGER append_only_rows', child);
       EXECUTE format('ALTER TABLE ${schema}.%I ENABLE ALWAYS TRIGGER append_only_table', child);
       EXECUTE format('REVOKE ALL ON ${schema}.%I FROM PUBLIC', child);
+      EXECUTE format('GRANT SELECT, INSERT ON ${schema}.%I TO ${writer}', child);
+      EXECUTE format('GRANT SELECT ON ${schema}.%I TO ${reader}', child);
     END LOOP;
   END LOOP;
 END $$;

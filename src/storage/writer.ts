@@ -10,6 +10,7 @@ import { EntryTooLargeError, headOf, signEntry } from "./batch.ts";
 import { ClockWatch } from "./clockWatch.ts";
 import { Committer, type CommitterOptions, MAX_TRIES } from "./committer.ts";
 import type { Draft, Recorded } from "./recorded.ts";
+import { roomInPartition } from "./schema.ts";
 import { findClosed, findCommitted } from "./session.ts";
 
 /** Entries of one batch at most. */
@@ -199,6 +200,8 @@ export class LedgerWriter {
     let appends = this.#queue.take(MAX_BATCH_ENTRIES);
     try {
       for (let tries = 0; appends.length > 0; tries++) {
+        // Another instance may have moved the head close to the end of its partition.
+        appends = this.#queue.putBackBeyond(appends, roomInPartition(this.size));
         const signed = this.#sign(appends);
         const committed = signed.length === 0 || (await this.#commit(signed, tries));
         if (committed === true) {

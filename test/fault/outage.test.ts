@@ -172,7 +172,7 @@ test("50 writes on a database that takes more than a second for each batch: surp
   await querySql(
     system.superuserUrl,
     `CREATE FUNCTION ledger_main.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.3); RETURN NULL; END $$;
-     CREATE TRIGGER slow AFTER INSERT ON ledger_main.entry FOR EACH STATEMENT EXECUTE FUNCTION ledger_main.slow()`,
+     CREATE TRIGGER slow AFTER INSERT ON ledger_main.entry_000000 FOR EACH STATEMENT EXECUTE FUNCTION ledger_main.slow()`,
   );
   const answers: Promise<Answered>[] = [];
   for (let i = 0; i < 50; i++) {
@@ -180,7 +180,7 @@ test("50 writes on a database that takes more than a second for each batch: surp
     await sleep(20);
   }
   const all = await Promise.all(answers);
-  await querySql(system.superuserUrl, "DROP TRIGGER slow ON ledger_main.entry");
+  await querySql(system.superuserUrl, "DROP TRIGGER slow ON ledger_main.entry_000000");
   refused.push(...all);
   const late = all.filter(({ code }) => code === "ledger_unavailable");
   expect(late.length).toBeGreaterThan(0);

@@ -40,7 +40,7 @@ async function failInserts(ledger: TestLedger, sqlstate: string, times: number):
       IF nextval('${ledger.schema}.faults') <= ${times} THEN RAISE EXCEPTION 'injected' USING ERRCODE = '${sqlstate}'; END IF;
       RETURN NEW;
     END $$;
-    CREATE TRIGGER fault BEFORE INSERT ON ${ledger.schema}.entry FOR EACH STATEMENT EXECUTE FUNCTION ${ledger.schema}.fault()`);
+    CREATE TRIGGER fault BEFORE INSERT ON ${ledger.schema}.entry_000000 FOR EACH STATEMENT EXECUTE FUNCTION ${ledger.schema}.fault()`);
 }
 
 test("an append resolves to its place, and the database holds it by then", async () => {
@@ -137,7 +137,7 @@ test("a deadlock that does not end is given up: refused, and not recorded", asyn
   await failInserts(ledger, "40P01", 1_000_000);
   expect(await fateOf(writer.append(intentDraft()))).toBe("overloaded");
   expect((await ledger.verify()).size).toBe(1);
-  await ledger.sql(`DROP TRIGGER fault ON ${ledger.schema}.entry`);
+  await ledger.sql(`DROP TRIGGER fault ON ${ledger.schema}.entry_000000`);
   await until(() => writer.status.ready, "ready again");
   await passOne(writer);
   await expectSound(ledger);
@@ -154,7 +154,7 @@ test("a full disk refuses the intent; an outcome it refused becomes unknown when
     expect(await fateOf(writer.append(intentDraft()))).toBe("database_error");
     expect(writer.status).toMatchObject({ ready: false, code: "database_error" });
   }
-  await ledger.sql(`DROP TRIGGER fault ON ${ledger.schema}.entry`);
+  await ledger.sql(`DROP TRIGGER fault ON ${ledger.schema}.entry_000000`);
   await until(() => writer.openTransactions === 0, "the outcome closed");
   expect([...(await outcomesOf(ledger)).values()]).toEqual([["unknown/outcome_not_recorded"]]);
   await passOne(writer);
