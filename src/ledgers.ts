@@ -2,33 +2,30 @@
 // in that order, and stopped in the opposite one. Also what other commands need to find a ledger again: its address
 // and, kept outside the database, its origin and pinned keys.
 
-import { hash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { DatabaseConfig } from "./config/database.ts";
 import type { Config, LedgerConfig } from "./config/schema.ts";
-import { fastVerify } from "./keys/fastVerify.ts";
 import { loadPinned } from "./keys/keyring.ts";
-import { loadSigner, type Signer } from "./keys/signer.ts";
 import { loadTokenKey, type TokenKey } from "./keys/tokenKey.ts";
-import type { Sha256 } from "./ledger/hash.ts";
 import { formatPublicJwk, type PublicJwk, type PublicKey } from "./ledger/key.ts";
+import { LedgerThread } from "./ledgerThread.ts";
+import type { WriterSettings } from "./ledgerWriter.ts";
 import { Recovery } from "./proxy/recovery.ts";
 import { type EmbeddedPostgres, type EmbeddedUrls, startEmbedded } from "./storage/embedded.ts";
 import { writeDurably } from "./storage/embeddedFile.ts";
 import { connect, type DatabaseAddress, roleOf } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
 import { migrate } from "./storage/schema.ts";
-import { uuidSource } from "./storage/uuid.ts";
-import { LedgerWriter, type WriterLog, type WriterObserver } from "./storage/writer.ts";
+import type { WriterObserver } from "./storage/writer.ts";
 
 /** One ledger, open. */
 export interface OpenLedger {
   name: string;
   config: LedgerConfig;
-  writer: LedgerWriter;
+  writer: LedgerThread;
   reader: LedgerReader;
   recovery: Recovery;
   tokenKey: TokenKey;
@@ -41,34 +38,6 @@ export interface RoleAddresses {
   reader: DatabaseAddress;
   owner?: DatabaseAddress;
 }
-
-/** SHA-256 by node:crypto: one call over one buffer, which for entries is faster than a hash object. */
-export const nodeSha256: Sha256 = (...parts) => {
-  const [only] = parts;
-  return hash("sha256", parts.length === 1 && only ? only : Buffer.concat(parts), "buffer");
-};
-
-export function toBase64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
-}
-
-const POOL_BYTES = 8192;
-let pool = Buffer.alloc(0);
-let poolAt = 0;
-
-/** Random bytes for salts and ids, drawn from the system some thousands at a time; none is handed out twice. */
-export function drawRandomBytes(size: number): Uint8Array {
-  if (poolAt + size > pool.length) {
-    // A fresh buffer each time: the slices handed out before live on.
-    pool = randomBytes(Math.max(POOL_BYTES, size));
-    poolAt = 0;
-  }
-  poolAt += size;
-  return pool.subarray(poolAt - size, poolAt);
-}
-
-/** Version 7 UUIDs of this process. */
-export const newUuid = uuidSource({ now: Date.now, randomBytes: drawRandomBytes });
 
 const READ_TIMEOUT_MS = 30_000;
 const OWNER_TIMEOUT_MS = 10_000;
@@ -133,7 +102,7 @@ export class Ledgers {
     const addresses = addressesOf(ledger.database ?? config.database, this.#embedded?.urls);
     if (addresses.owner) await migrateAs(addresses.owner, addresses, name, ledger.origin);
     const pinned = loadPinned(ledger.pinnedKeys);
-    const writer = createWriter(config, name, addresses.writer, log, observer);
+    const writer = new LedgerThread(writerSettings(config, name, addresses.writer), log, observer);
     await writer.start();
     const reader = new LedgerReader(name, addresses.reader, { connections: 4, timeoutMs: READ_TIMEOUT_MS });
     const recovery = new Recovery({ ledgerName: name, address: addresses.writer, ledger: writer, log });
@@ -163,47 +132,18 @@ export class Ledgers {
   }
 }
 
-/** The writer of a configured ledger, not started. */
-export function createWriter(
-  config: Config,
-  name: string,
-  database: DatabaseAddress,
-  log: WriterLog,
-  observer: WriterObserver,
-): LedgerWriter {
+/** What the writer of a configured ledger is made from. */
+export function writerSettings(config: Config, name: string, database: DatabaseAddress): WriterSettings {
   const ledger = config.ledgers[name];
   if (!ledger) throw new Error(`no ledger is called ${name}`);
-  return new LedgerWriter({
+  return {
     ledger: name,
     origin: ledger.origin,
     database,
     appendDeadlineMs: config.appendDeadlineMs,
-    signer: loadSigner(ledger.signingKey.file),
-    reloadSigner: async (expected) => reloadSigner(ledger.signingKey.file, expected),
-    pinned: loadPinned(ledger.pinnedKeys),
-    verify: fastVerify,
-    digest: nodeSha256,
-    base64url: toBase64url,
-    randomBytes: drawRandomBytes,
-    uuid: newUuid,
-    now: Date.now,
-    log,
-    observer,
-  });
-}
-
-/** Where a rotation keeps the new key until the ledger knows it. */
-export function nextKeyPath(file: string): string {
-  return `${file}.next`;
-}
-
-/** The signing key that the ledger expects: a rotation may have crashed after its entry and before its rename. */
-function reloadSigner(file: string, expected: readonly PublicKey[]): Signer {
-  const next = nextKeyPath(file);
-  const candidates = [file, ...(existsSync(next) ? [next] : [])].map((path) => loadSigner(path));
-  const [current] = candidates;
-  if (!current) throw new Error(`${file} holds no key`);
-  return candidates.find(({ kid }) => expected.some((key) => key.kid === kid)) ?? current;
+    signingKeyFile: ledger.signingKey.file,
+    pinnedKeyFiles: ledger.pinnedKeys,
+  };
 }
 
 async function migrateAs(

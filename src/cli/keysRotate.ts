@@ -8,7 +8,8 @@ import type { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { saveKey } from "../keys/keyFile.ts";
 import { formatPrivateJwk, generateKey, loadSigner } from "../keys/signer.ts";
-import { addressesOf, createWriter, nextKeyPath } from "../ledgers.ts";
+import { addressesOf, writerSettings } from "../ledgers.ts";
+import { createWriter, nextKeyPath } from "../ledgerWriter.ts";
 import { openEmbedded } from "../storage/embedded.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
@@ -44,9 +45,8 @@ async function rotate(file: string, name: string): Promise<string> {
   const embedded =
     database.kind === "embedded" ? await openEmbedded({ dataDir: config.dataDir, log: quiet }) : undefined;
   try {
-    const writer = createWriter(config, name, addressesOf(database, embedded?.urls).writer, quiet, {
-      batchCommitted() {},
-    });
+    const settings = writerSettings(config, name, addressesOf(database, embedded?.urls).writer);
+    const writer = createWriter(settings, quiet, { batchCommitted() {} });
     await writer.start();
     try {
       // Crash after the last rotation's entry: the ledger expects `next` already, and only the rename is missing.

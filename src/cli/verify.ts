@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import { fastVerify } from "../keys/fastVerify.ts";
 import { loadPinned } from "../keys/keyring.ts";
 import { type Finding, LedgerVerifier } from "../ledger/verify.ts";
-import { nodeSha256 } from "../ledgers.ts";
+import { nodeSha256 } from "../ledgerWriter.ts";
 import { openLedgerSource, type SourceOptions } from "./ledgerSource.ts";
 import { printable } from "./printable.ts";
 

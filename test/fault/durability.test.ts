@@ -185,7 +185,7 @@ async function smallDisk(): Promise<Disk> {
       runSql(
         database.urls.superuser,
         `CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$;
-         DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relname = 'entry' LOOP
+         DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relname = 'entry_000000' LOOP
            EXECUTE format('CREATE TRIGGER full_disk BEFORE INSERT ON %s FOR EACH STATEMENT EXECUTE FUNCTION public.full_disk()', t);
          END LOOP; END $$`,
       ),

@@ -18,6 +18,9 @@ const FLOORS: readonly (readonly string[])[] = [
 /** Files that stand directly in src. */
 const TOP_FILES: Readonly<Record<string, string>> = {
   "ledgers.ts": "app",
+  "ledgerThread.ts": "app",
+  "ledgerThreadMain.ts": "app",
+  "ledgerWriter.ts": "app",
   "admin.ts": "app",
   "app.ts": "app",
   "main.ts": "cli",

@@ -13,7 +13,7 @@ import {
   parseLeaf,
   verifySignature,
 } from "../../src/ledger/leaf.ts";
-import { nodeSha256 } from "../../src/ledgers.ts";
+import { nodeSha256 } from "../../src/ledgerWriter.ts";
 import { Chain, newSigner, publicKeyOf, signAny } from "./chain.ts";
 
 const signer = newSigner();
