@@ -31,7 +31,7 @@ export interface SignedAppend {
 
 export class AppendQueue {
   #waiting: Append[] = [];
-  #inFlight: readonly Append[] = [];
+  readonly #inFlight = new Set<Append>();
   /** Transactions of this instance without an outcome: txn → seq of the request. */
   readonly #open = new Map<string, number>();
   readonly #onArrival: () => void;
@@ -95,7 +95,7 @@ export class AppendQueue {
     this.#onArrival();
   }
 
-  /** Takes the next batch off the queue; it counts as in flight until `land`. */
+  /** Takes the next appends off the queue, for signing; they count as in flight until they are settled or put back. */
   take(maxEntries: number): readonly Append[] {
     let bytes = 0;
     let count = 0;
@@ -104,21 +104,15 @@ export class AppendQueue {
       if (count >= maxEntries || (count > 0 && bytes > MAX_BATCH_BYTES)) break;
       count++;
     }
-    this.#inFlight = this.#waiting.splice(0, count);
-    return this.#inFlight;
+    const taken = this.#waiting.splice(0, count);
+    for (const append of taken) this.#inFlight.add(append);
+    return taken;
   }
 
-  /** Keeps the first `count` of a batch in flight and puts the others back in front of the queue. */
-  putBackBeyond(appends: readonly Append[], count: number): readonly Append[] {
-    if (appends.length <= count) return appends;
-    this.#inFlight = appends.slice(0, count);
-    this.#waiting.unshift(...appends.slice(count));
-    return this.#inFlight;
-  }
-
-  /** Whatever was in flight has been settled, or is in doubt. */
-  land(): void {
-    this.#inFlight = [];
+  /** What was taken goes back to the front, in its order: it was not sent. */
+  putBack(appends: readonly Append[]): void {
+    for (const append of appends) this.#inFlight.delete(append);
+    this.#waiting.unshift(...appends);
   }
 
   /** Refuses what waited past its deadline. An entry in flight is refused too; it is settled when its fate is known. */
@@ -141,6 +135,7 @@ export class AppendQueue {
 
   /** The entry is in the ledger, provably. */
   settleCommitted({ append, entry }: SignedAppend): void {
+    this.#inFlight.delete(append);
     const { body } = append.draft;
     if (body.type === "request") this.#open.set(body.txn, entry.seq);
     if (body.type === "response") this.#open.delete(body.txn);
@@ -155,13 +150,21 @@ export class AppendQueue {
 
   /** The entry is not in the ledger and never will be. */
   settleAbsent(append: Append, error: AppendError): void {
+    this.#inFlight.delete(append);
     refuse(append, error);
     if (append.isOwn) this.#waiting.push(append);
     else this.closeUnrecorded(append.draft);
   }
 
+  /** Whether the entry is in the ledger will be known later; it is not waited for any longer. */
+  doubt(append: Append, error: AppendError): void {
+    this.#inFlight.delete(append);
+    refuse(append, error);
+  }
+
   /** A recovery was first: this outcome can never be recorded. */
   settleAlreadyClosed(append: Append, txn: string): void {
+    this.#inFlight.delete(append);
     this.#open.delete(txn);
     refuse(append, new AppendError("already_closed", "a recovery closed this transaction first", "no"));
   }
@@ -190,13 +193,13 @@ export class AppendQueue {
 }
 
 /** Refuses an append that is still waited for; what becomes of its entry is another matter. */
-export function refuse(append: Append, error: AppendError): void {
+function refuse(append: Append, error: AppendError): void {
   if (!append.isWaiting) return;
   append.isWaiting = false;
   append.reject(error);
 }
 
 /** It took too long; the entry may or may not be in the ledger. */
-export function lateError(): AppendError {
+function lateError(): AppendError {
   return new AppendError("database_slow", "the database did not take the entry in time", "unknown");
 }

@@ -1,20 +1,22 @@
 // The writer of one ledger: group commit with proof. Everything that waits is linked, signed and inserted in one
 // statement; a promise resolves only after that commit is proved (see committer). One batch is in flight at a time, so
-// that each knows the head it stands on. When the database goes away the writer says so, refuses, and comes back by
+// that each knows the head it stands on; the next is signed meanwhile. When the database goes away the writer says so, refuses, and comes back by
 // itself; before it takes anything up again it settles what was in doubt.
 
 import type { PublicKey } from "../ledger/key.ts";
 import { AppendError, toAppendError } from "./appendError.ts";
-import { type Append, AppendQueue, refuse, type SignedAppend } from "./appendQueue.ts";
-import { EntryTooLargeError, headOf, signEntry } from "./batch.ts";
+import { type Append, AppendQueue, type SignedAppend } from "./appendQueue.ts";
+import { EntryTooLargeError, type Head, headOf, signEntry } from "./batch.ts";
 import { ClockWatch } from "./clockWatch.ts";
 import { Committer, type CommitterOptions, MAX_TRIES } from "./committer.ts";
 import type { Draft, Recorded } from "./recorded.ts";
-import { roomInPartition } from "./schema.ts";
+import { PARTITION_ENTRIES, roomInPartition } from "./schema.ts";
 import { findClosed, findCommitted } from "./session.ts";
 
 /** Entries of one batch at most. */
 export const MAX_BATCH_ENTRIES = 256;
+/** Entries signed in one go while a batch is on its way. */
+const SIGN_AHEAD_ENTRIES = 8;
 const PROBE_EVERY_MS = 500;
 const SWEEP_EVERY_MS = 50;
 const MARK_EVERY_MS = 30_000;
@@ -176,11 +178,19 @@ export class LedgerWriter {
   }
 
   async #serve(): Promise<void> {
+    let next: readonly SignedAppend[] = [];
     for (;;) {
-      this.#committer.assertConnected();
       this.#sweep();
-      if (performance.now() - this.#probedAt >= PROBE_EVERY_MS) await this.#probe();
-      if (this.#queue.size > 0) await this.#commitBatch();
+      try {
+        this.#committer.assertConnected();
+        if (performance.now() - this.#probedAt >= PROBE_EVERY_MS) await this.#probe();
+      } catch (cause) {
+        this.#queue.putBack(next.map(({ append }) => append));
+        throw cause;
+      }
+      if (next.length === 0) next = this.#signNext(this.#committer.head, MAX_BATCH_ENTRIES);
+      if (next.length > 0) next = await this.#commitBatch(next);
+      else if (this.#queue.size > 0) continue;
       else if (this.#stopping) return;
       else await this.#sleep(PROBE_EVERY_MS);
     }
@@ -194,50 +204,89 @@ export class LedgerWriter {
     await this.#committer.mark(this.#queue.closedBelow(this.size), false);
   }
 
-  async #commitBatch(): Promise<void> {
+  /**
+   * Commits one signed batch, and meanwhile signs the next one on the head that this one will leave, so that signing
+   * and the database work side by side. Returns what was signed ahead; if this batch fails, that goes back unsigned.
+   */
+  async #commitBatch(first: readonly SignedAppend[]): Promise<readonly SignedAppend[]> {
     const startedAt = performance.now();
-    this.#watchClock();
-    let appends = this.#queue.take(MAX_BATCH_ENTRIES);
-    try {
-      for (let tries = 0; appends.length > 0; tries++) {
-        // Another instance may have moved the head close to the end of its partition.
-        appends = this.#queue.putBackBeyond(appends, roomInPartition(this.size));
-        const signed = this.#sign(appends);
-        const committed = signed.length === 0 || (await this.#commit(signed, tries));
-        if (committed === true) {
-          for (const each of signed) this.#queue.settleCommitted(each);
-          this.#options.observer.batchCommitted(signed.length, performance.now() - startedAt);
-          return;
+    let batch = first;
+    for (let tries = 0; batch.length > 0; tries++) {
+      const ahead: SignedAppend[] = [];
+      try {
+        const committing = this.#commit(batch, tries);
+        await this.#signAhead(committing, batch, ahead);
+        const left = await committing;
+        if (left === true) {
+          for (const each of batch) this.#queue.settleCommitted(each);
+          this.#options.observer.batchCommitted(batch.length, performance.now() - startedAt);
+          return ahead;
         }
-        appends = committed;
+        this.#queue.putBack(ahead.map(({ append }) => append));
+        this.#queue.putBack(left);
+        batch = this.#signNext(this.#committer.head, left.length);
+      } catch (cause) {
+        this.#queue.putBack(ahead.map(({ append }) => append));
+        throw cause;
       }
-    } finally {
-      this.#queue.land();
+    }
+    return [];
+  }
+
+  async #signAhead(
+    committing: Promise<unknown>,
+    batch: readonly SignedAppend[],
+    ahead: SignedAppend[],
+  ): Promise<void> {
+    let isOver = false;
+    const over = () => {
+      isOver = true;
+      this.#wake();
+    };
+    // How it ended is for whoever awaits it.
+    committing.then(over, over);
+    while (!isOver) {
+      const last = ahead.at(-1) ?? batch.at(-1);
+      const room = MAX_BATCH_ENTRIES - ahead.length;
+      if (last && room > 0 && this.#queue.size > 0) {
+        // A few at a time: the database's answer must not wait behind many signatures.
+        const limit = Math.min(room, SIGN_AHEAD_ENTRIES, roomInPartition(last.entry.seq + 1));
+        const opensPartition = ahead.length > 0 && roomInPartition(last.entry.seq + 1) === PARTITION_ENTRIES;
+        if (!opensPartition) ahead.push(...this.#signNext(headOf(last.entry), limit));
+        await new Promise((resolve) => setImmediate(resolve));
+      } else {
+        await this.#sleep(PROBE_EVERY_MS);
+      }
     }
   }
 
-  #watchClock(): void {
-    const anomaly = this.#clock.check(this.#committer.head.timeMs);
-    if (!anomaly) return;
-    this.#queue.addOwn({ type: "event", event: { name: "clock-anomaly", ...anomaly } }, "first");
-    this.#options.log.warn({ ledger: this.#options.ledger, ...anomaly }, "clock anomaly");
-  }
-
-  #sign(appends: readonly Append[]): SignedAppend[] {
+  /** Takes appends off the queue and signs them as successors of `head`, within its partition. */
+  #signNext(head: Head, maxEntries: number): SignedAppend[] {
+    this.#watchClock(head);
+    const appends = this.#queue.dropUnwanted(
+      this.#queue.take(Math.min(maxEntries, roomInPartition(head.seq + 1))),
+    );
     const context = this.#committer.context();
     const signed: SignedAppend[] = [];
-    let { head } = this.#committer;
+    let at = head;
     for (const append of appends) {
       try {
-        const entry = signEntry(append.draft, head, context);
+        const entry = signEntry(append.draft, at, context);
         signed.push({ append, entry });
-        head = headOf(entry);
+        at = headOf(entry);
       } catch (cause) {
         if (!(cause instanceof EntryTooLargeError)) throw cause;
         this.#queue.settleAbsent(append, new AppendError("entry_too_large", cause.message, "no", { cause }));
       }
     }
     return signed;
+  }
+
+  #watchClock(head: Head): void {
+    const anomaly = this.#clock.check(head.timeMs);
+    if (!anomaly) return;
+    this.#queue.addOwn({ type: "event", event: { name: "clock-anomaly", ...anomaly } }, "first");
+    this.#options.log.warn({ ledger: this.#options.ledger, ...anomaly }, "clock anomaly");
   }
 
   /** One try. True: proved. Otherwise what is left to try again, on a new head. Throws when the session is over. */
@@ -255,7 +304,7 @@ export class LedgerWriter {
       if (tries >= MAX_TRIES) throw new AppendError("overloaded", "the head keeps moving", "no");
       if (result === "outcome_taken") appends = await this.#dropClosed(appends);
       await this.#committer.reloadHead();
-      return this.#queue.dropUnwanted(appends);
+      return appends;
     } catch (cause) {
       // Nothing of this batch is in the ledger: the insert said so before the reload failed.
       this.#mustProve = true;
@@ -272,7 +321,7 @@ export class LedgerWriter {
       return;
     }
     this.#doubtful = signed;
-    for (const { append } of signed) refuse(append, error);
+    for (const { append } of signed) this.#queue.doubt(append, error);
   }
 
   async #dropClosed(appends: readonly Append[]): Promise<Append[]> {
