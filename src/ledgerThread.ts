@@ -16,7 +16,8 @@ export interface AppendMessage {
   attachments: { name: string; mediaType: string; redacted?: readonly string[]; at: number; size: number }[];
 }
 
-export type ToThread = { kind: "append"; appends: AppendMessage[]; bytes: ArrayBuffer } | { kind: "stop" };
+/** `appends` is the JSON of AppendMessage[]: for small objects that is cheaper than the structured clone. */
+export type ToThread = { kind: "append"; appends: string; bytes: ArrayBuffer } | { kind: "stop" };
 
 export type Settled =
   | { id: number; seq: number; entryId: string }
@@ -80,6 +81,8 @@ export class LedgerThread {
   async start(): Promise<void> {
     const worker = new Worker(new URL("./ledgerThreadMain.ts", import.meta.url), {
       workerData: this.#settings,
+      // Entries live from their signing to their commit: a small nursery would copy most of them once more.
+      resourceLimits: { maxYoungGenerationSizeMb: 48 },
     });
     await new Promise<void>((resolve, reject) => {
       worker.once("error", reject);
@@ -131,7 +134,7 @@ export class LedgerThread {
     // One buffer of exactly this size: cloning a view would copy the whole buffer that it looks into.
     const packed = new Uint8Array(size);
     let at = 0;
-    const appends = drafts.map(({ body, attachments }, index) => ({
+    const appends: AppendMessage[] = drafts.map(({ body, attachments }, index) => ({
       id: firstId + index,
       body,
       attachments: attachments.map(({ name, mediaType, redacted, bytes }) => {
@@ -146,7 +149,9 @@ export class LedgerThread {
         };
       }),
     }));
-    this.#post(this.#worker, { kind: "append", appends, bytes: packed.buffer }, [packed.buffer]);
+    this.#post(this.#worker, { kind: "append", appends: JSON.stringify(appends), bytes: packed.buffer }, [
+      packed.buffer,
+    ]);
   }
 
   #post(worker: Worker, message: ToThread, transfer: ArrayBuffer[] = []): void {

@@ -41,7 +41,9 @@ async function serve(settings: WriterSettings): Promise<void> {
   const timer = setInterval(() => tellState(writer), STATE_EVERY_MS);
   port.on("message", async (message: ToThread) => {
     if (message.kind === "append") {
-      for (const append of message.appends) take(writer, append, message.bytes);
+      // Written by LedgerThread of this very program.
+      const appends = JSON.parse(message.appends) as AppendMessage[];
+      for (const append of appends) take(writer, append, message.bytes);
       return;
     }
     await writer.stop();
