@@ -130,6 +130,26 @@ test("an interrupt stops everything, and at rest the ledger can still be verifie
   expect(await verify()).toMatchObject({ ok: true });
 });
 
+test("below npm a signal for npm stops it, and one that arrives twice is one", async () => {
+  const manifest = JSON.parse(await readFile("package.json", "utf8")) as { scripts: { start: string } };
+  const flags = ["--no-traffic", "--data-dir", dataDir, "--scim-port", "0", "--admin-port", "0"];
+  // What npm does: a shell that runs the script; the signal is sent to that shell.
+  const shell = spawn("/bin/sh", ["-c", `${manifest.scripts.start} "$@"`, "sh", ...flags], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, PATH: `${join(process.execPath, "..")}:${process.env.PATH}` },
+  });
+  let text = "";
+  shell.stdout.on("data", (chunk) => {
+    text += String(chunk);
+  });
+  for (let tries = 0; tries < 400 && !text.includes("Ctrl-C stops everything"); tries++) await sleep(50);
+  const code = new Promise<number | null>((resolve) => shell.once("exit", resolve));
+  shell.kill("SIGINT");
+  shell.kill("SIGINT");
+  expect(await code).toBe(0);
+  expect(await verify()).toMatchObject({ ok: true });
+});
+
 test("killed outright it leaves nothing that the next start cannot take over", async () => {
   const killed = await start("--no-traffic");
   await create(killed, "before.the.end@example.com");
