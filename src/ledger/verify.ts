@@ -100,7 +100,7 @@ export class LedgerVerifier {
     return { size: this.#next, hash: this.#previous ?? GENESIS_PREV };
   }
 
-  /** Checks one row; returns its claims when the leaf could be read. */
+  /** Checks one row; returns its claims when a trusted key signed them: nobody may act on others. */
   push(row: StoredEntry): Entry | undefined {
     for (; this.#next < row.seq; this.#next++) {
       this.#find(this.#next, "missing", "there is no entry with this seq");
@@ -127,7 +127,7 @@ export class LedgerVerifier {
       return undefined;
     }
     const { claims } = parsed;
-    if (!this.#checkSignature(seq, parsed)) return claims;
+    if (!this.#checkSignature(seq, parsed)) return undefined;
     if (claims.seq !== seq) this.#find(seq, "seq_mismatch", `the leaf says that it is entry ${claims.seq}`);
     if (this.#origin !== undefined && claims.log !== this.#origin) {
       this.#find(seq, "origin_mismatch", "the leaf belongs to another ledger");

@@ -15,6 +15,7 @@ import type { DatabaseAddress } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 
 const PAGE_ENTRIES = 2_000;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export interface Page {
   entries: StoredEntry[];
@@ -78,7 +79,7 @@ export class LedgerReader {
     let page: OutcomeCheck[] = [];
     for await (const row of this.all(true)) {
       const claims = verifier.push(row);
-      if (claims?.type === "response") page.push({ seq: row.seq, claims });
+      if (claims?.type === "response" && UUID.test(claims.txn)) page.push({ seq: row.seq, claims });
       if (page.length >= PAGE_ENTRIES) page = await this.#checkOutcomes(page, verifier);
     }
     await this.#checkOutcomes(page, verifier);

@@ -66,6 +66,15 @@ const ATTACKS: [string, string, [number, string][]][] = [
     "UPDATE entry SET leaf_hash = set_byte(leaf_hash, 0, get_byte(leaf_hash, 0) # 1) WHERE seq = 5",
     [[5, "column_mismatch"]],
   ],
+  [
+    // The forged txn must reach no query that takes it for a uuid.
+    "the transaction of an outcome, forged into something else",
+    `UPDATE entry SET leaf = split_part(leaf, '.', 1) || '.' || rtrim(translate(encode(convert_to(regexp_replace(
+       convert_from(decode(rpad(translate(p, '-_', '+/'), (length(p) + 3) / 4 * 4, '='), 'base64'), 'UTF8'),
+       '"txn":"[^"]+"', '"txn":"x"'), 'UTF8'), 'base64'), '+/' || chr(10), '-_'), '=') || '.' || split_part(leaf, '.', 3)
+     FROM (SELECT split_part(leaf, '.', 2) AS p FROM entry WHERE seq = 6) payload WHERE seq = 6`,
+    [[6, "signature_invalid"]],
+  ],
   ["the type column", "UPDATE entry SET type = 'event' WHERE seq = 5", [[5, "column_mismatch"]]],
   ["the txn column", "UPDATE entry SET txn = gen_random_uuid() WHERE seq = 5", [[5, "column_mismatch"]]],
   [
