@@ -113,8 +113,8 @@ export function headOf(entry: SignedEntry): Head {
 }
 
 /**
- * Names the partitions themselves: routing through the parent would cost more than the rows, and would lock every
- * partition there is. `$1` and `$2` are the head that the batch was computed on.
+ * Names the partitions themselves, so that a statement touches and locks those it needs and not every one there is.
+ * `$1` and `$2` are the head that the batch was computed on.
  */
 function insertSql(schema: string, headSeq: number, firstSeq: number): string {
   const table = (name: string, seq: number) => `${schema}.${partitionName(name, seq)}`;
