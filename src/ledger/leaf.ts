@@ -58,11 +58,6 @@ export function formatSigningInput(
   return `${header}.${encode(encoder.encode(JSON.stringify(entry)))}`;
 }
 
-/** The length in bytes of the leaf that an entry's JSON of this size gives. */
-export function leafSize(header: string, jsonBytes: number): number {
-  return header.length + 1 + Math.ceil((jsonBytes * 4) / 3) + 1 + 86;
-}
-
 /** Reads a leaf; a string names what is wrong with it. The signature is not checked here. */
 export function parseLeaf(leaf: string): ParsedLeaf | string {
   if (leaf.length > MAX_LEAF_BYTES) return `longer than ${MAX_LEAF_BYTES} bytes`;

@@ -103,6 +103,11 @@ export class ClientGoneError extends Error {
   override name = "ClientGoneError";
 }
 
+/** The client of `Expect: 100-continue` waits until its head was looked at; call this when it was. HTTP/1.0 knows no 1xx. */
+export function letContinue(request: IncomingMessage, reply: ServerResponse): void {
+  if (request.headers.expect !== undefined && request.httpVersion !== "1.0") reply.writeContinue();
+}
+
 /**
  * Reads the whole body. Throws `body_too_large` (for a declared length before reading a byte), `overloaded`, or
  * ClientGoneError. Bytes, room for the answer and heap for the tree are taken from the hold. The caller releases the hold when the request is over.
@@ -123,8 +128,7 @@ export async function readBody(
   // Authentication takes time; a client that left meanwhile sends no further event to wait for.
   if (request.destroyed)
     throw new ClientGoneError("the client closed the connection before its body was read");
-  // The client of `Expect: 100-continue` waits until we have looked at its head: now we have. HTTP/1.0 knows no 1xx.
-  if (request.headers.expect !== undefined && request.httpVersion !== "1.0") reply.writeContinue();
+  letContinue(request, reply);
   const chunks: Buffer[] = [];
   let size = 0;
   await new Promise<void>((resolve, reject) => {

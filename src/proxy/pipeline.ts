@@ -9,8 +9,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isRead } from "../scim/operation.ts";
 import { AppendError } from "../storage/appendError.ts";
-import type { Draft, Recorded, RequestDraft } from "../storage/recorded.ts";
-import { type ReadAnswer, readAnswer } from "./answer.ts";
+import type { Draft, Recorded, RequestDraft, ResponseDraft } from "../storage/recorded.ts";
+import { type Reply, readAnswer } from "./answer.ts";
 import { type BodyBudget, BodyHold } from "./body.ts";
 import { clientAddress } from "./clientAddress.ts";
 import type { Connector, ProxyContext } from "./connector.ts";
@@ -88,23 +88,22 @@ export class Pipeline {
       const authorization = await connector.target.authorization();
       const intent = await this.#record(connector, intake.draft, "ledger_unavailable");
       passage.isRecorded = true;
-      const read = await this.#carryOut(passage, received, intake, intent, authorization);
-      const draft = draftResponse(connector, closes(intent), read.answer, read.recorded);
-      const outcome = await this.#record(connector, draft, "outcome_not_recorded");
-      reply(passage.response, outcome, read.reply);
+      const carried = await this.#carryOut(passage, received, intake, intent, authorization);
+      const outcome = await this.#record(connector, carried.draft, "outcome_not_recorded");
+      reply(passage.response, outcome, carried.reply);
     } finally {
       this.#inFlight--;
     }
   }
 
-  /** Forwards a recorded intent and reads the answer. If the proxy itself fails here, the record says `unknown`. */
+  /** Forwards a recorded intent and drafts its outcome. If the proxy itself fails here, the record says `unknown`. */
   async #carryOut(
     passage: Passage,
     received: Received,
     intake: Intake,
     intent: Recorded<RequestDraft>,
     authorization: string | undefined,
-  ): Promise<ReadAnswer> {
+  ): Promise<{ draft: ResponseDraft; reply: Reply }> {
     const { connector } = received;
     try {
       const answer = await this.#forward(passage, received, intent, authorization);
@@ -112,7 +111,10 @@ export class Pipeline {
       if (read.answer.outcome === "unknown" || read.answer.outcome === "incomplete") {
         this.#retries.remember(intake.retryKey(), intent.draft.body.txn);
       }
-      return read;
+      return {
+        draft: draftResponse(connector, closes(intent), read.answer, read.recorded),
+        reply: read.reply,
+      };
     } catch (cause) {
       const unknown: Answer = {
         outcome: "unknown",

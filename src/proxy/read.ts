@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { understand } from "../scim/operation.ts";
 import { mentionsSecret, secretsOf } from "../scim/secret.ts";
 import { AppendError } from "../storage/appendError.ts";
+import { letContinue } from "./body.ts";
 import type { Connector, ProxyContext } from "./connector.ts";
 import { type Arrival, draftRequest, draftResponse } from "./draft.ts";
 import { requestHeaders } from "./header.ts";
@@ -24,6 +25,8 @@ export async function proxyRead(
   const watch = watchSearch(request, context.limits.bodyBytes, secrets.words);
   const authorization = await connector.target.authorization();
   const close = connector.auditReads ? await recordRead(context, connector, arrival) : undefined;
+  // Before the headers are replaced: the allow-list has no Expect.
+  letContinue(request, reply);
   const { headers } = request;
   request.headers = {
     ...requestHeaders(headers, {
@@ -36,7 +39,6 @@ export async function proxyRead(
     ...(headers["content-length"] === undefined ? {} : { "content-length": headers["content-length"] }),
     ...(headers["transfer-encoding"] === undefined ? {} : { "transfer-encoding": "chunked" }),
   };
-  if (headers.expect !== undefined) reply.writeContinue();
   request.url =
     arrival.query === undefined ? arrival.resourcePath : `${arrival.resourcePath}?${arrival.query}`;
   const startedAt = performance.now();
