@@ -105,11 +105,7 @@ function targetAuthSchema(leaf: Leaves) {
       bearer: leaf.secret("Bearer token for the target.").exactOptional(),
       basic: z
         .strictObject({
-          username: z
-            .string()
-            .min(1)
-            .regex(/^[^:]*$/, "must not hold a colon (RFC 7617)")
-            .describe("User name."),
+          username: basicUser(),
           password: leaf.secret("Password."),
         })
         .describe("HTTP Basic (RFC 7617).")
@@ -154,11 +150,7 @@ function clientsSchema(leaf: Leaves) {
 
   const basic = z.strictObject({
     name,
-    username: z
-      .string()
-      .min(1)
-      .regex(/^[^:]*$/, "must not hold a colon (RFC 7617)")
-      .describe("User name."),
+    username: basicUser(),
     password: leaf.secret("Password."),
     notBefore: instant("Not accepted before this time.").exactOptional(),
     expires: instant("Not accepted from this time on.").exactOptional(),
@@ -222,6 +214,15 @@ function clientsSchema(leaf: Leaves) {
     })
     .describe("Who may call, besides the bearer tokens that `scimseal token` mints.")
     .prefault({});
+}
+
+/** The user name of HTTP Basic, for the target as for clients: a colon would end it (RFC 7617 §2). */
+function basicUser() {
+  return z
+    .string()
+    .min(1)
+    .regex(/^[^:]*$/, "must not hold a colon (RFC 7617)")
+    .describe("User name.");
 }
 
 function isSafeTransport(text: string): boolean {
