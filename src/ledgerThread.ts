@@ -3,11 +3,15 @@
 // other, and each ledger has its own. The promise is the writer's: an append resolves only after the thread said that
 // its commit was proved. If the thread dies of a fault the process dies with it: a proxy without a record must not live.
 
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { WriterSettings } from "./ledgerWriter.ts";
 import { AppendError } from "./storage/appendError.ts";
 import { type Draft, markRecorded, type Recorded } from "./storage/recorded.ts";
 import type { WriterLog, WriterObserver, WriterStatus } from "./storage/writer.ts";
+
+/** Heap that a thread may fill before its old objects are looked through: by default that happened four times a second. */
+const OLD_SPACE_MB = 64;
 
 /** One append on its way to the thread; its attachments' bytes lie in the message's one buffer. */
 export interface AppendMessage {
@@ -79,6 +83,7 @@ export class LedgerThread {
 
   /** Starts the thread and its writer; throws what the writer throws when it cannot take up writing. */
   async start(): Promise<void> {
+    setFlagsFromString(`--initial-old-space-size=${OLD_SPACE_MB}`);
     const worker = new Worker(new URL("./ledgerThreadMain.ts", import.meta.url), {
       workerData: this.#settings,
       // Entries live from their signing to their commit: a small nursery would copy most of them once more.
