@@ -18,16 +18,16 @@ import type { Config, ListenerTls } from "./config/schema.ts";
 import type { EventName } from "./ledger/entry.ts";
 import { Ledgers } from "./ledgers.ts";
 import { newUuid } from "./ledgerWriter.ts";
-import { BodyBudget, BodyHold, readBody } from "./proxy/body.ts";
-import { clientAddress } from "./proxy/clientAddress.ts";
+import { BodyBudget, BodyHold, readBody } from "./proxy/client/body.ts";
+import { clientAddress } from "./proxy/client/clientAddress.ts";
+import { headerText } from "./proxy/client/passage.ts";
+import { createScimServer } from "./proxy/client/server.ts";
 import type { Connector, ProxyContext } from "./proxy/connector.ts";
-import { headerText } from "./proxy/passage.ts";
 import { Pipeline } from "./proxy/pipeline.ts";
 import { Refusal } from "./proxy/refusal.ts";
 import { sendRefusal } from "./proxy/reply.ts";
-import { createScimServer } from "./proxy/server.ts";
-import { Target } from "./proxy/target.ts";
-import type { EmbeddedUrls } from "./storage/embedded.ts";
+import { Target } from "./proxy/target/target.ts";
+import type { EmbeddedUrls } from "./storage/embedded/embedded.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
 /** How long a stop waits for the writes under way; longer than any target's deadline should be. */

@@ -14,8 +14,8 @@ import { formatPublicJwk, type PublicJwk, type PublicKey } from "./ledger/key.ts
 import { LedgerThread } from "./ledgerThread.ts";
 import type { WriterSettings } from "./ledgerWriter.ts";
 import { Recovery } from "./proxy/recovery.ts";
-import { type EmbeddedPostgres, type EmbeddedUrls, startEmbedded } from "./storage/embedded.ts";
-import { writeDurably } from "./storage/embeddedFile.ts";
+import { type EmbeddedPostgres, type EmbeddedUrls, startEmbedded } from "./storage/embedded/embedded.ts";
+import { writeDurably } from "./storage/embedded/file.ts";
 import { connect, type DatabaseAddress, roleOf } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
 import { migrate } from "./storage/schema.ts";

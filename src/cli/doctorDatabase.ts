@@ -3,8 +3,8 @@
 
 import type { Config } from "../config/schema.ts";
 import { addressesOf } from "../ledgers.ts";
-import { openEmbedded } from "../storage/embedded.ts";
-import { hasCluster } from "../storage/embeddedCluster.ts";
+import { hasCluster } from "../storage/embedded/cluster.ts";
+import { openEmbedded } from "../storage/embedded/embedded.ts";
 import { type DatabaseFacts, inspectDatabase } from "../storage/inspect.ts";
 import { type Check, errorText, fail, ok, warn } from "./check.ts";
 

@@ -10,7 +10,7 @@ import { saveKey } from "../keys/keyFile.ts";
 import { formatPrivateJwk, generateKey, loadSigner } from "../keys/signer.ts";
 import { addressesOf, writerSettings } from "../ledgers.ts";
 import { createWriter, nextKeyPath } from "../ledgerWriter.ts";
-import { openEmbedded } from "../storage/embedded.ts";
+import { openEmbedded } from "../storage/embedded/embedded.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
 

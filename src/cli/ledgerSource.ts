@@ -7,7 +7,7 @@ import { loadConfig } from "../config/load.ts";
 import { loadPinned } from "../keys/keyring.ts";
 import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
 import { addressesOf, readRemembered } from "../ledgers.ts";
-import { openEmbedded } from "../storage/embedded.ts";
+import { openEmbedded } from "../storage/embedded/embedded.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
 import { LedgerReader } from "../storage/reader.ts";
 

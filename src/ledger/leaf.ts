@@ -2,29 +2,13 @@
 // header this format defines, canonical base64url, no extra part. A parsed leaf is *not* a verified one: the types
 // are apart, so a caller cannot mistake one for the other.
 
-import * as ed25519 from "@noble/ed25519";
-import { sha512 } from "@noble/hashes/sha2.js";
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { type Entry, FORMAT_VERSION, LEAF_TYP, MAX_LEAF_BYTES } from "./entry.ts";
 
-ed25519.hashes.sha512 = sha512;
+export { type VerifySignature, verifySignature } from "./ed25519.ts";
 
 /** Bytes → base64url; injectable because it stands on the hot path. */
 export type Base64urlEncoder = (bytes: Uint8Array) => string;
-
-/** Checks an Ed25519 signature; must be as strict as RFC 8032 (no small-order key, S < L, canonical encodings). */
-export type VerifySignature = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
-
-/** The portable check: @noble/ed25519 by RFC 8032, not the laxer ZIP 215. Never throws. */
-export const verifySignature: VerifySignature = (publicKey, message, signature) => {
-  try {
-    return ed25519.verify(signature, message, publicKey, { zip215: false });
-  } catch (cause) {
-    // noble throws for keys and signatures that are no curve points: to a verifier that is a "no", not an accident.
-    if (cause instanceof Error) return false;
-    throw cause;
-  }
-};
 
 export interface ParsedLeaf {
   kid: string;

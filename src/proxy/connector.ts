@@ -4,10 +4,10 @@
 import type { Limits } from "../config/schema.ts";
 import type { Actor } from "../ledger/entry.ts";
 import type { Draft, Recorded } from "../storage/recorded.ts";
-import type { IsTrusted } from "./clientAddress.ts";
+import type { IsTrusted } from "./client/clientAddress.ts";
 import type { RecordContext } from "./draft.ts";
 import type { RefusalCode } from "./refusal.ts";
-import type { Target } from "./target.ts";
+import type { Target } from "./target/target.ts";
 
 /** Appends to one ledger; resolves only after a proved commit (see storage/writer). */
 export interface Ledger {

@@ -7,8 +7,8 @@ import type { Actor, HttpFacts, OperationOutcome, ScimFacts } from "../ledger/en
 import type { Understanding } from "../scim/operation.ts";
 import { parseResourcePath } from "../scim/resource.ts";
 import type { Draft, DraftAttachment, RequestDraft, ResponseDraft } from "../storage/recorded.ts";
-import type { Answer } from "./forward.ts";
 import type { RefusalCode } from "./refusal.ts";
+import type { Answer } from "./target/forward.ts";
 
 /** Operations of a Bulk that take more JSON than this go to an attachment: a leaf holds 65,535 bytes in all. */
 const MAX_OPERATIONS_BYTES = 24_000;

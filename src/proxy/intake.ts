@@ -8,14 +8,14 @@ import { bodyId, type Understanding, understand } from "../scim/operation.ts";
 import { redact } from "../scim/redact.ts";
 import { parseResourcePath } from "../scim/resource.ts";
 import type { RequestDraft } from "../storage/recorded.ts";
-import { readBody } from "./body.ts";
+import { readBody } from "./client/body.ts";
+import { headerText, type Passage, type Received } from "./client/passage.ts";
 import type { ProxyContext } from "./connector.ts";
 import { draftRequest, type StoredBody } from "./draft.ts";
 import { isScimMediaType } from "./header.ts";
-import { headerText, type Passage, type Received } from "./passage.ts";
 import { Refusal } from "./refusal.ts";
 import type { RetryMemory } from "./retryMemory.ts";
-import { unspokenSecrets } from "./scrub.ts";
+import { unspokenSecrets } from "./target/scrub.ts";
 
 export interface Intake {
   draft: RequestDraft;

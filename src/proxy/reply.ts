@@ -2,8 +2,8 @@
 
 import type { ServerResponse } from "node:http";
 import type { Recorded, ResponseDraft } from "../storage/recorded.ts";
-import type { Reply } from "./answer.ts";
 import type { Refusal } from "./refusal.ts";
+import type { Reply } from "./target/answer.ts";
 
 /** Gives the client its answer, with the proof in hand that the outcome is recorded. */
 export function reply(response: ServerResponse, _proof: Recorded<ResponseDraft>, answer: Reply): void {

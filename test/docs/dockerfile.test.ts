@@ -15,7 +15,7 @@ import { startTarget, type Target } from "../../src/demo/target.ts";
 import { saveKey } from "../../src/keys/keyFile.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../src/keys/signer.ts";
 import { generateTokenKey } from "../../src/keys/tokenKey.ts";
-import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded.ts";
+import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { layOut, productionPackages, readDockerfile } from "./image.ts";
 
 const image = await readDockerfile("Dockerfile");

@@ -20,7 +20,7 @@ import { formatGuide } from "../../src/cli/setupGuide.ts";
 import { registerToken } from "../../src/cli/token.ts";
 import { registerVerify } from "../../src/cli/verify.ts";
 import { REFUSAL_CODES, Refusal } from "../../src/proxy/refusal.ts";
-import { startEmbedded } from "../../src/storage/embedded.ts";
+import { startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { inspectDatabase } from "../../src/storage/inspect.ts";
 import { migrate } from "../../src/storage/schema.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";

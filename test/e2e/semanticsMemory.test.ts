@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { startEmbedded } from "../../src/storage/embedded.ts";
+import { startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { ALL_WELL, checkInvariants, prepareDataDir } from "../support/system.ts";
 import { type RecordingTarget, startRecordingTarget } from "./semanticsTarget.ts";
 

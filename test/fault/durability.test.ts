@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded.ts";
-import { clusterDirectory } from "../../src/storage/embeddedCluster.ts";
+import { clusterDirectory } from "../../src/storage/embedded/cluster.ts";
+import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { LedgerWriter } from "../../src/storage/writer.ts";
 import {
   expectSound,

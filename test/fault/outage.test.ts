@@ -3,9 +3,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { clusterDirectory } from "../../src/storage/embeddedCluster.ts";
-import { postmasterPid } from "../../src/storage/embeddedProcesses.ts";
-import { serverOf } from "../storage/embeddedHarness.ts";
+import { clusterDirectory } from "../../src/storage/embedded/cluster.ts";
+import { postmasterPid } from "../../src/storage/embedded/processes.ts";
+import { serverOf } from "../storage/embedded/harness.ts";
 import { querySql, until } from "../storage/writerHarness.ts";
 import { ALL_WELL, checkInvariants, ofType, type System, startSystem } from "../support/system.ts";
 import {

@@ -6,7 +6,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { openEmbedded } from "../../src/storage/embedded.ts";
+import { openEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
 import { dropDatabase, makeDatabase, querySql, quiet, until } from "../storage/writerHarness.ts";
 import { type ProcessSystem, type ProxyProcess, startProcessSystem } from "../support/process.ts";

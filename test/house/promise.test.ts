@@ -2,8 +2,8 @@
 // outcome. Checked by tsc; a draft that was merely written down must not fit.
 
 import { expectTypeOf, test } from "vitest";
-import type { forward } from "../../src/proxy/forward.ts";
 import type { reply } from "../../src/proxy/reply.ts";
+import type { forward } from "../../src/proxy/target/forward.ts";
 import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/recorded.ts";
 
 type Forwarded = Parameters<typeof forward>[0];

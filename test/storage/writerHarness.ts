@@ -15,7 +15,7 @@ import { type PublicKey, parsePublicJwk } from "../../src/ledger/key.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../src/ledgerWriter.ts";
 import { Recovery } from "../../src/proxy/recovery.ts";
 import { AppendError } from "../../src/storage/appendError.ts";
-import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded.ts";
+import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { connect, type DatabaseAddress } from "../../src/storage/postgres.ts";
 import { LedgerReader, type VerificationReport } from "../../src/storage/reader.ts";
 import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/recorded.ts";

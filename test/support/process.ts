@@ -11,8 +11,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { JournalLine } from "../../src/demo/journal.ts";
-import { clusterDirectory, hasCluster } from "../../src/storage/embeddedCluster.ts";
-import { killServer, serverMark } from "../../src/storage/embeddedProcesses.ts";
+import { clusterDirectory, hasCluster } from "../../src/storage/embedded/cluster.ts";
+import { killServer, serverMark } from "../../src/storage/embedded/processes.ts";
 import { prepareDataDir, type SystemOptions } from "./system.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
