@@ -112,6 +112,8 @@ async function listen(
     limits: config.scim.limits,
     ...(scimTls ? { tls: scimTls } : {}),
     onParserRefusal: (code) => metrics.refused("none", code, code),
+    onFault: (cause) =>
+      log.error({ error: cause instanceof Error ? cause.name : typeof cause }, "a request's handler failed"),
   });
   let stopping = false;
   const adminTls = await readTls(config.admin.tls);

@@ -170,6 +170,7 @@ export const guardedLookup: Lookup = createGuardedLookup();
  * Used to decide whether a peer is a trusted proxy. @throws {Error} if an entry is not a network.
  */
 export function compileNetworks(networks: readonly string[]): (ip: string) => boolean {
+  if (networks.length === 0) return () => false;
   const compiled = networks.map(parseNetwork);
   return (ip) => {
     if (!ipaddr.isValid(ip)) return false;

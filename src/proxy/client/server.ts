@@ -1,11 +1,10 @@
-// The SCIM listener: an express application with one handler, on a server whose limits are set, not defaulted. What
-// Node's parser refuses is answered here too, in SCIM's form where a response can still be written. The adversary is
-// anybody who can open a connection: nothing here has been authenticated.
+// The SCIM listener: one handler on a server whose limits are set, not defaulted. No router stands before it: it would
+// normalise paths before they are judged. What Node's parser refuses is answered here too, in SCIM's form where a
+// response can still be written. The adversary is anybody who can open a connection: nothing here has been authenticated.
 
 import http, { type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import https from "node:https";
 import type { Socket } from "node:net";
-import express from "express";
 import type { Limits } from "../../config/schema.ts";
 import { Refusal, type RefusalCode } from "../refusal.ts";
 import { sendRefusal } from "../reply.ts";
@@ -21,6 +20,8 @@ export interface ScimServerOptions {
   limits: Limits;
   tls?: { cert: string; key: string };
   onParserRefusal(code: RefusalCode): void;
+  /** A handler broke its promise not to throw: its client's connection was closed, nobody else's. */
+  onFault(cause: unknown): void;
 }
 
 /** How long a connection that was refused is still read from, so that its client gets to read the answer. */
@@ -32,12 +33,14 @@ const TOKEN_ENDPOINT = /^\/oauth2\/token(?:\?|$)/;
 export function createScimServer(options: ScimServerOptions): Server {
   const { limits, tls } = options;
   const order = new RequestOrder();
-  const app = express();
-  app.disable("x-powered-by");
-  app.disable("etag");
-  app.use((request, response) =>
-    order.run(request, response, (first, answer) => dispatch(options, first, answer)),
-  );
+  const listener = async (request: IncomingMessage, response: ServerResponse) => {
+    try {
+      await order.run(request, response, (first, answer) => dispatch(options, first, answer));
+    } catch (cause) {
+      options.onFault(cause);
+      response.destroy();
+    }
+  };
   const serverOptions = {
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
@@ -49,13 +52,13 @@ export function createScimServer(options: ScimServerOptions): Server {
     insecureHTTPParser: false,
   };
   const server = tls
-    ? https.createServer({ ...serverOptions, ...tls, handshakeTimeout: limits.headersTimeoutMs }, app)
-    : http.createServer(serverOptions, app);
+    ? https.createServer({ ...serverOptions, ...tls, handshakeTimeout: limits.headersTimeoutMs }, listener)
+    : http.createServer(serverOptions, listener);
   server.maxConnections = limits.maxConnections;
   // Node drops headers above this number silently; the head check counts them instead.
   server.maxHeadersCount = 0;
   refuseStalledReaders(server, order, limits);
-  server.on("checkContinue", app);
+  server.on("checkContinue", listener);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
     order.run(request, response, (_request, answer) => refuse(answer, new Refusal("expectation_failed"))),
   );

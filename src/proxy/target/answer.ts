@@ -24,6 +24,9 @@ export interface Reply {
   body: Uint8Array;
 }
 
+/** Redaction keeps what it makes of a list by the list itself. */
+const NO_ATTRIBUTES: readonly string[] = [];
+
 const FAILURES: Readonly<Record<Answer["outcome"], RefusalCode | undefined>> = {
   answered: undefined,
   early: "target_early",
@@ -145,7 +148,7 @@ function readDocument(exact: Buffer, secrets: readonly string[], isError: boolea
 function toClient(connector: Connector, document: JsonDocument): Uint8Array {
   const bytes = rewriteLocations(document, connector.target.baseUrl, connector.publicBase);
   const rewritten = bytes === document.bytes ? document : parsedAgain(bytes);
-  return redact(rewritten, []).bytes;
+  return redact(rewritten, NO_ATTRIBUTES).bytes;
 }
 
 function parsedAgain(bytes: Uint8Array): JsonDocument {
