@@ -1,5 +1,5 @@
 // A ledger's writer with everything it needs of this runtime: node:crypto for hashes and signatures, the key files,
-// random bytes, the clock. Its settings are plain data, so that a thread can be started with them.
+// random bytes, the clock.
 
 import { hash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -108,5 +108,5 @@ function drawRandomBytes(size: number): Uint8Array {
   return pool.subarray(poolAt - size, poolAt);
 }
 
-/** Version 7 UUIDs of this thread. */
+/** Version 7 UUIDs of this process. */
 export const newUuid = uuidSource({ now: Date.now, randomBytes: drawRandomBytes });

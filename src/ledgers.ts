@@ -11,21 +11,20 @@ import type { Config, LedgerConfig } from "./config/schema.ts";
 import { loadPinned } from "./keys/keyring.ts";
 import { loadTokenKey, type TokenKey } from "./keys/tokenKey.ts";
 import { formatPublicJwk, type PublicJwk, type PublicKey } from "./ledger/key.ts";
-import { LedgerThread } from "./ledgerThread.ts";
-import type { WriterSettings } from "./ledgerWriter.ts";
+import { createWriter, type WriterSettings } from "./ledgerWriter.ts";
 import { Recovery } from "./proxy/recovery.ts";
 import { type EmbeddedPostgres, type EmbeddedUrls, startEmbedded } from "./storage/embedded/embedded.ts";
 import { writeDurably } from "./storage/embedded/file.ts";
 import { connect, type DatabaseAddress, roleOf } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
 import { migrate } from "./storage/schema.ts";
-import type { WriterObserver } from "./storage/writer.ts";
+import type { LedgerWriter, WriterObserver } from "./storage/writer.ts";
 
 /** One ledger, open. */
 export interface OpenLedger {
   name: string;
   config: LedgerConfig;
-  writer: LedgerThread;
+  writer: LedgerWriter;
   reader: LedgerReader;
   recovery: Recovery;
   tokenKey: TokenKey;
@@ -102,7 +101,7 @@ export class Ledgers {
     const addresses = addressesOf(ledger.database ?? config.database, this.#embedded?.urls);
     if (addresses.owner) await migrateAs(addresses.owner, addresses, name, ledger.origin);
     const pinned = loadPinned(ledger.pinnedKeys);
-    const writer = new LedgerThread(writerSettings(config, name, addresses.writer), log, observer);
+    const writer = createWriter(writerSettings(config, name, addresses.writer), log, observer);
     await writer.start();
     const reader = new LedgerReader(name, addresses.reader, { connections: 4, timeoutMs: READ_TIMEOUT_MS });
     const recovery = new Recovery({ ledgerName: name, address: addresses.writer, ledger: writer, log });

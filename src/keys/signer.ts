@@ -1,13 +1,15 @@
 /**
  * The key that signs entries: Ed25519 (RFC 8032), kept as a private OKP JWK (RFC 8037 §2) in a file of mode 0600.
  *
- * Signing is synchronous node:crypto, the fast path of the writer. Before a key is used at all it signs a probe, and
+ * Signing is synchronous: by libsodium where it is installed, else by node:crypto. Before a key is used at all it signs a probe, and
  * the portable verifier that auditors run has to accept it: a key whose halves do not match would otherwise sign
  * entries that nobody can check. Leaves out rotation, which is an event of the ledger.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { equalBytes } from "../ledger/hash.ts";
 import { formatPublicJwk, type PublicJwk, parsePublicJwk } from "../ledger/key.ts";
 import { verifySignature } from "../ledger/leaf.ts";
+import { openFastSign } from "./fastSign.ts";
 import { KeyError, readKeyFile } from "./keyFile.ts";
 
 /** A loaded signing key. */
@@ -72,7 +74,10 @@ export function createSigner(jwk: PrivateJwk, path = "the key"): Signer {
   if (!verifySignature(parsed.bytes, probe, sign(null, probe, key))) {
     throw unusable("what it signs does not verify");
   }
-  return { kid: parsed.kid, publicJwk, sign: (bytes) => sign(null, bytes, key) };
+  const slow = (bytes: Uint8Array): Uint8Array => sign(null, bytes, key);
+  const fast = openFastSign(Buffer.from(d, "base64url"));
+  const isSame = fast !== undefined && equalBytes(fast(probe), slow(probe));
+  return { kid: parsed.kid, publicJwk, sign: isSame ? fast : slow };
 }
 
 function parsePrivateJwk(text: string, path: string): PrivateJwk {

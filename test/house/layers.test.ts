@@ -18,8 +18,6 @@ const FLOORS: readonly (readonly string[])[] = [
 /** Files that stand directly in src. */
 const TOP_FILES: Readonly<Record<string, string>> = {
   "ledgers.ts": "app",
-  "ledgerThread.ts": "app",
-  "ledgerThreadMain.ts": "app",
   "ledgerWriter.ts": "app",
   "admin.ts": "app",
   "app.ts": "app",
@@ -34,6 +32,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "scim2-parse-filter": ["scim"],
   "@noble/hashes": ["ledger"],
   "@noble/ed25519": ["ledger", "keys"],
+  "sodium-native": ["keys"],
   express: ["proxy", "audit", "app", "demo"],
   "express-rate-limit": ["app"],
   helmet: ["app"],
