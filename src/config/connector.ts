@@ -3,8 +3,7 @@
  * Bearer tokens are not here: `scimseal token` mints them into `<dataDir>/credentials.json`.
  */
 import { z } from "zod";
-import { isLoopbackHost } from "./address.ts";
-import { type Leaves, NAME_PATTERN, NAME_RULE, networkUrl } from "./leaves.ts";
+import { isSafeTransport, type Leaves, NAME_PATTERN, NAME_RULE, networkUrl } from "./leaves.ts";
 import type { Secret } from "./secret.ts";
 
 /** How the proxy proves itself to a target. Mutual TLS is in `target.tls`, besides any of these. */
@@ -223,10 +222,4 @@ function basicUser() {
     .min(1)
     .regex(/^[^:]*$/, "must not hold a colon (RFC 7617)")
     .describe("User name.");
-}
-
-function isSafeTransport(text: string): boolean {
-  if (!URL.canParse(text)) return true; // Said already by networkUrl.
-  const url = new URL(text);
-  return url.protocol === "https:" || isLoopbackHost(url.hostname);
 }

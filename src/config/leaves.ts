@@ -5,7 +5,7 @@
  * inline string is refused with an explanation that does not repeat it.
  */
 import { z } from "zod";
-import { assertAllowedHost } from "./address.ts";
+import { assertAllowedHost, isLoopbackHost } from "./address.ts";
 import type { Secret } from "./secret.ts";
 
 /** Names of connectors, ledgers and credentials: they stand in paths, metrics and entries, so they are plain. */
@@ -136,4 +136,11 @@ export function urlProblem(text: string): string | undefined {
     return error instanceof Error ? error.message : String(error);
   }
   return undefined;
+}
+
+/** Whether a URL is fit to send a secret to: https, or this machine itself. What is no URL is judged by `networkUrl`. */
+export function isSafeTransport(text: string): boolean {
+  if (!URL.canParse(text)) return true;
+  const url = new URL(text);
+  return url.protocol === "https:" || isLoopbackHost(url.hostname);
 }

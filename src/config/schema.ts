@@ -5,11 +5,13 @@
  * `SCIMSEAL_*` overrides are named after it. Every key carries a description. It does no I/O itself: what needs the
  * file system or the environment (paths, secrets) goes through the `Resolver` that it is built with.
  */
+import path from "node:path";
 import { z } from "zod";
 import { parseNetwork } from "./address.ts";
 import { connectorSchema } from "./connector.ts";
 import { databaseSchema, ledgerDatabaseSchema } from "./database.ts";
 import { Leaves, NAME_PATTERN, NAME_RULE, networkUrl, type Resolver } from "./leaves.ts";
+import { alarmsSchema, proofKeys } from "./proof.ts";
 
 /** First path segments of the SCIM listener that are its own, so no connector may be called like them. */
 export const RESERVED_CONNECTORS: readonly string[] = ["oauth2", "healthz", "readyz", "metrics"];
@@ -98,6 +100,7 @@ export function configSchema(resolver: Resolver) {
       "32 random bytes that keyed tokens for personal identifiers are made with, mode 0600.",
     ),
     database: ledgerDatabaseSchema(leaf).exactOptional(),
+    ...proofKeys(leaf),
   });
 
   return z
@@ -152,6 +155,7 @@ export function configSchema(resolver: Resolver) {
         (value) => Object.keys(value).length > 0,
         "No connector configured: name at least one under connectors",
       ),
+      alarms: alarmsSchema(leaf),
       log: z
         .strictObject({
           level: z
@@ -217,6 +221,12 @@ function checkTogether(config: CrossChecked, context: z.RefinementCtx): void {
         `is also the origin of ledger ${other}: two ledgers would tell two histories under one name`,
       );
     origins.set(ledger.origin, name);
+    const own = path.join(config.dataDir, "anchors");
+    if (ledger.anchors.directories.includes(own))
+      issue(
+        ["ledgers", name, "anchors", "directories"],
+        "names dataDir's own anchors, which is always in use",
+      );
   }
   const scim = config.scim.listen;
   const admin = config.admin.listen;
@@ -226,8 +236,9 @@ function checkTogether(config: CrossChecked, context: z.RefinementCtx): void {
 }
 
 interface CrossChecked {
+  dataDir: string;
   connectors: Readonly<Record<string, { ledger: string }>>;
-  ledgers: Readonly<Record<string, { origin: string }>>;
+  ledgers: Readonly<Record<string, { origin: string; anchors: { directories: readonly string[] } }>>;
   scim: { listen: { host: string; port: number } };
   admin: { listen: { host: string; port: number } };
 }

@@ -14,7 +14,8 @@ export type AppendCode =
   | "entry_too_large"
   | "key_superseded"
   | "overloaded"
-  | "stopped";
+  | "stopped"
+  | "tampered";
 
 export class AppendError extends Error {
   override name = "AppendError";

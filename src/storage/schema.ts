@@ -5,9 +5,11 @@
 
 import type { Client } from "pg";
 import pg from "pg";
+import { TILE_BYTES } from "../ledger/tree/tile.ts";
+import { MAX_TILE_LEVEL } from "../ledger/tree/tilePath.ts";
 import { queryWithin } from "./postgres.ts";
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Entries per partition: a partition is a stretch of time that later can be archived and detached as a whole. */
 export const PARTITION_ENTRIES = 1_000_000;
@@ -71,6 +73,7 @@ export async function migrate(
       await owner.query(`INSERT INTO ${schema}.ledger (version, origin) VALUES ($1, $2)`, [1, origin]);
       await owner.query(`SELECT ${schema}.ensure_partitions(0)`);
     }
+    if (version < 2) await owner.query(treeSchema(schema));
     await owner.query("COMMIT");
   } catch (cause) {
     await owner.query("ROLLBACK");
@@ -89,7 +92,7 @@ export async function checkSchema(
   if (version > SCHEMA_VERSION) throw newer(ledger, version);
   if (version < SCHEMA_VERSION) {
     throw new SchemaError(
-      `ledger ${ledger}: its tables are ${version ? `at version ${version}` : "not there"}; set database.ownerUrl once, so that scimseal can create them`,
+      `ledger ${ledger}: its tables are ${version ? `at version ${version}` : "not there"}; set database.ownerUrl once, so that scimseal can ${version ? "upgrade" : "create"} them`,
     );
   }
   const stored = await queryWithin<{ origin: string }>(
@@ -233,5 +236,31 @@ END $$;
 REVOKE ALL ON FUNCTION ${schema}.ensure_partitions(bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION ${schema}.make_append_only(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ${schema}.ensure_partitions(bigint) TO ${writer};
+`;
+}
+
+/** Version 2: the tree over the entries. Nothing of version 1 changes, so a ledger with entries goes on as it is. */
+function treeSchema(schema: string): string {
+  return `
+-- Full tiles of the tree (C2SP tlog-tiles), each written once. Hashes do not compress: EXTERNAL saves the attempt.
+CREATE TABLE ${schema}.tile (
+  level smallint NOT NULL CHECK (level BETWEEN 0 AND ${MAX_TILE_LEVEL}),
+  index bigint NOT NULL CHECK (index >= 0),
+  hashes bytea STORAGE EXTERNAL NOT NULL CHECK (octet_length(hashes) = ${TILE_BYTES}),
+  PRIMARY KEY (level, index)
+);
+
+-- Every checkpoint that was ever signed: note is the signed note, size and root repeat what it says.
+CREATE TABLE ${schema}.checkpoint (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  size bigint NOT NULL CHECK (size >= 0),
+  root bytea NOT NULL CHECK (octet_length(root) = 32),
+  note text COLLATE "C" NOT NULL,
+  published timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX checkpoint_size ON ${schema}.checkpoint (size, id);
+
+SELECT ${schema}.make_append_only(name) FROM unnest(ARRAY['tile', 'checkpoint']) AS name;
+INSERT INTO ${schema}.ledger (version, origin) SELECT 2, origin FROM ${schema}.ledger WHERE version = 1;
 `;
 }

@@ -1,0 +1,152 @@
+// The database side of evidence packs: leaves, attachments and checkpoints of one ledger, read as the reader's role
+// through a pool of its own. Memory: one page of leaves, and attachments up to about 8 MiB at a time (one alone may be
+// larger). Nothing is verified here; what is damaged goes into the pack as it is.
+
+import pg from "pg";
+import type { EvidenceSource, SourceCheckpoint, SourceEntry } from "../ledger/evidence/writeEvidence.ts";
+import type { PublicKey } from "../ledger/key.ts";
+import { parseLeaf } from "../ledger/leaf.ts";
+import type { Tile } from "../ledger/tree/tile.ts";
+import type { StoredAttachment } from "../ledger/verify.ts";
+import type { DatabaseAddress } from "./postgres.ts";
+import { schemaOf } from "./schema.ts";
+import type { TreeStore } from "./treeStore.ts";
+
+export interface EvidenceSourceOptions {
+  origin: string;
+  /** Keys the exporter trusts. */
+  keys: readonly PublicKey[];
+  /** Of the same ledger; the caller's to close. */
+  tree: TreeStore;
+  connections: number;
+  /** Deadline of each query. */
+  timeoutMs: number;
+}
+
+const BATCH_BYTES = 8 * 1024 * 1024;
+const EVENTS_A_PAGE = 500;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export class DatabaseEvidence implements EvidenceSource {
+  readonly origin: string;
+  readonly keys: readonly PublicKey[];
+  readonly #tree: TreeStore;
+  readonly #pool: pg.Pool;
+  readonly #schema: string;
+
+  constructor(ledger: string, address: DatabaseAddress, options: EvidenceSourceOptions) {
+    const { origin, keys, tree, connections, timeoutMs } = options;
+    this.origin = origin;
+    this.keys = keys;
+    this.#tree = tree;
+    this.#schema = schemaOf(ledger);
+    this.#pool = new pg.Pool({
+      connectionString: address.connectionString,
+      application_name: `scimseal ${ledger} evidence`,
+      max: connections,
+      connectionTimeoutMillis: timeoutMs,
+      statement_timeout: timeoutMs,
+      query_timeout: timeoutMs,
+      ...(address.ca === undefined ? {} : { ssl: { ca: address.ca, rejectUnauthorized: true } }),
+    });
+    // An idle connection that breaks must not end the process; the next query gets a new one or an error.
+    this.#pool.on("error", () => {});
+  }
+
+  async entries(from: number, to: number): Promise<readonly SourceEntry[]> {
+    return this.#leaves("seq >= $1 AND seq < $2 ORDER BY seq", [from, to]);
+  }
+
+  async entriesAt(seqs: readonly number[]): Promise<readonly SourceEntry[]> {
+    return this.#leaves("seq = ANY($1::bigint[]) ORDER BY seq", [seqs]);
+  }
+
+  async *attachments(
+    seqs: readonly number[],
+  ): AsyncGenerator<{ seq: number; attachments: readonly StoredAttachment[] }> {
+    const { rows } = await this.#pool.query<{ seq: string; bytes: string }>(
+      `SELECT seq, sum(octet_length(content)) AS bytes FROM ${this.#schema}.attachment WHERE seq = ANY($1::bigint[]) GROUP BY seq ORDER BY seq`,
+      [seqs],
+    );
+    let batch: number[] = [];
+    let size = 0;
+    for (const { seq, bytes } of rows) {
+      if (batch.length > 0 && size + Number(bytes) > BATCH_BYTES) {
+        yield* await this.#attachmentsOf(batch);
+        batch = [];
+        size = 0;
+      }
+      batch.push(Number(seq));
+      size += Number(bytes);
+    }
+    yield* await this.#attachmentsOf(batch);
+  }
+
+  async seqsOfTransaction(txn: string): Promise<readonly number[]> {
+    if (!UUID.test(txn)) return [];
+    const outcome = await this.#leaves(
+      `seq = (SELECT o.seq FROM ${this.#schema}.outcome o WHERE o.txn = $1)`,
+      [txn],
+    );
+    const parsed = parseLeaf(outcome[0]?.leaf ?? "");
+    if (typeof parsed !== "string" && parsed.claims.type === "response")
+      return [parsed.claims.requestSeq, parsed.claims.seq];
+    // Open, or refused: no index by transaction stands on the entries, since it would cost every append.
+    const { rows } = await this.#pool.query<{ seq: string }>(
+      `SELECT seq FROM ${this.#schema}.entry WHERE txn = $1 ORDER BY seq`,
+      [txn],
+    );
+    return rows.map(({ seq }) => Number(seq));
+  }
+
+  async *events(to: number): AsyncGenerator<SourceEntry> {
+    let after = -1;
+    for (;;) {
+      const page = await this.#leaves(
+        `type = 'event' AND seq > $1 AND seq < $2 ORDER BY seq LIMIT ${EVENTS_A_PAGE}`,
+        [after, to],
+      );
+      yield* page;
+      const last = page.at(-1);
+      if (!last || page.length < EVENTS_A_PAGE) return;
+      after = last.seq;
+    }
+  }
+
+  readTiles(tiles: readonly Tile[]): Promise<readonly Uint8Array[]> {
+    return this.#tree.readTiles(tiles);
+  }
+
+  latestCheckpoint(): Promise<SourceCheckpoint | undefined> {
+    return this.#tree.latestCheckpoint();
+  }
+
+  checkpointCovering(seq: number): Promise<SourceCheckpoint | undefined> {
+    return this.#tree.checkpointCovering(seq);
+  }
+
+  /** Closes the pool; the tree stays open. */
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #leaves(where: string, values: readonly unknown[]): Promise<SourceEntry[]> {
+    const { rows } = await this.#pool.query<{ seq: string; leaf: string }>(
+      `SELECT seq, leaf FROM ${this.#schema}.entry WHERE ${where}`,
+      [...values],
+    );
+    return rows.map(({ seq, leaf }) => ({ seq: Number(seq), leaf }));
+  }
+
+  async #attachmentsOf(
+    seqs: readonly number[],
+  ): Promise<{ seq: number; attachments: readonly StoredAttachment[] }[]> {
+    if (seqs.length === 0) return [];
+    const { rows } = await this.#pool.query<{ seq: string } & StoredAttachment>(
+      `SELECT seq, name, salt, content FROM ${this.#schema}.attachment WHERE seq = ANY($1::bigint[]) ORDER BY seq, name`,
+      [seqs],
+    );
+    const bySeq = Map.groupBy(rows, ({ seq }) => Number(seq));
+    return [...bySeq].map(([seq, attachments]) => ({ seq, attachments }));
+  }
+}
