@@ -22,6 +22,8 @@ export type Outcome =
   | "unknown";
 
 export type EventName =
+  | "alarm-acknowledged"
+  | "alarm-raised"
   | "clock-anomaly"
   | "instance-started"
   | "instance-stopped"

@@ -7,6 +7,7 @@ import { compactVerify, importJWK } from "jose";
 import { describe, expect, test } from "vitest";
 import { leafOf } from "../vectors/entryCases.ts";
 import { EXAMPLE, makeVectors, renderExample, type Vectors } from "../vectors/makeEntry.ts";
+import { makePackExample, PACK_EXAMPLE } from "./packExample.ts";
 import { commitmentOf, leafHashOf, thumbprintOf, verifyByThePage } from "./pageVerifier.ts";
 
 const page = readFileSync("docs/FORMAT.md", "utf8");
@@ -32,6 +33,32 @@ describe("the page's examples", () => {
       expect(text).toBe(renderExample(vectors, name));
     },
   );
+});
+
+describe("the page's evidence pack", async () => {
+  const { parts, pack, published } = await makePackExample(vectors);
+  const examples = [...page.matchAll(PACK_EXAMPLE)];
+
+  test("each part is shown once", () => {
+    expect(examples.map(([, , name]) => name).sort()).toEqual(Object.keys(parts).sort());
+  });
+
+  test.each(examples.map(([, , name = "", text = ""]) => ({ name, text })))(
+    "$name is the pack's",
+    (example) => {
+      expect(example.text).toBe(parts[example.name]);
+    },
+  );
+
+  test("it verifies, and continues the checkpoint of 3", async () => {
+    const report = await published.verify(pack, { earlier: published.checkpoints[0]?.note ?? "" });
+    expect(report).toMatchObject({
+      ok: true,
+      entries: 3,
+      rotations: 1,
+      earlier: { size: 3, isContinued: true },
+    });
+  });
 });
 
 describe("the vectors verify", () => {
@@ -119,6 +146,8 @@ describe("the page names every code of the source", () => {
 
   test.each([
     ["src/ledger/verify.ts", "FindingCode", 15],
+    ["src/ledger/evidence/packFinding.ts", "PackFindingCode", 9],
+    ["src/ledger/evidence/treeAudit.ts", "TreeFindingCode", 4],
     ["src/ledger/entry.ts", "Outcome", 8],
     ["src/ledger/entry.ts", "EventName", 6],
     ["src/ledger/entry.ts", "EntryType", 4],

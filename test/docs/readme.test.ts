@@ -19,6 +19,7 @@ import { registerServe } from "../../src/cli/serve.ts";
 import { formatGuide } from "../../src/cli/setupGuide.ts";
 import { registerToken } from "../../src/cli/token.ts";
 import { registerVerify } from "../../src/cli/verify.ts";
+import { registerWitness } from "../../src/cli/witness.ts";
 import { REFUSAL_CODES, Refusal } from "../../src/proxy/refusal.ts";
 import { startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { inspectDatabase } from "../../src/storage/inspect.ts";
@@ -29,6 +30,7 @@ const readme = readFileSync("README.md", "utf8");
 const REGISTERS = [
   registerServe,
   registerDemo,
+  registerWitness,
   registerInit,
   registerToken,
   registerKeys,

@@ -248,3 +248,16 @@ test("portable and fast verification give the same report", () => {
     expect(portable.findings).toEqual(verify(input, { digest: nodeSha256 }).findings);
   }
 });
+
+test("a row planted far beyond the end is named, and the gap before it without an end of names", () => {
+  const { rows } = filled();
+  const far = { seq: 4_000_000_000_000_000, leaf: rows.at(-1)?.leaf ?? "" };
+  const { findings } = verify([...rows, far]);
+  expect(findings.length).toBeLessThan(10_100);
+  expect(findings[0]).toMatchObject({ seq: 6, code: "missing" });
+  expect(findings.find(({ detail }) => detail.includes("to 3999999999999999"))).toMatchObject({
+    seq: 10_006,
+    code: "missing",
+  });
+  expect(findings.at(-1)?.seq).toBe(far.seq);
+});

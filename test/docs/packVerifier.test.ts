@@ -1,0 +1,143 @@
+// docs/verify/verify_pack.py: a verifier in another language, written from docs/FORMAT.md alone. It must come to the
+// verdict of the product, for good and for tampered packs. Where there is no Python, the test says so and runs nothing.
+
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatPublicJwk } from "../../src/ledger/key.ts";
+import { formatVerifierKey, makeLogKey } from "../../src/ledger/note/verifierKey.ts";
+import { newSigner, ORIGIN, publicKeyOf } from "../ledger/chain.ts";
+import { changePack, changeText, nameOf, Published, takeApart } from "../ledger/evidence/packs.ts";
+import edges from "../vectors/ed25519Edges.json" with { type: "json" };
+import published from "../vectors/ed25519Public.json" with { type: "json" };
+import type { Vectors } from "../vectors/makeEntry.ts";
+import { makePackExample } from "./packExample.ts";
+
+const SCRIPT = "docs/verify/verify_pack.py";
+const python = ["python3", "python"].find(
+  (name) => spawnSync(name, ["-c", "import sys; sys.exit(sys.version_info < (3, 8))"]).status === 0,
+);
+if (python === undefined) console.warn(`there is no Python 3 here: ${SCRIPT} was not run`);
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "scimseal-python-"));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+/** Exit status and last line; undefined where there is no Python. */
+async function check(pack: Uint8Array, key: string, earlier?: string) {
+  const files = { pack: join(dir, "pack.tar"), key: join(dir, "key"), earlier: join(dir, "earlier") };
+  await writeFile(files.pack, pack);
+  await writeFile(files.key, key);
+  if (earlier !== undefined) await writeFile(files.earlier, earlier);
+  const args = [SCRIPT, files.pack, files.key, ...(earlier === undefined ? [] : [files.earlier])];
+  const { status, stdout, stderr } = spawnSync(python ?? "", args, { encoding: "utf8" });
+  return { status, text: `${stdout}${stderr}` };
+}
+
+test("it is short, and needs the standard library only", async () => {
+  const text = await readFile(SCRIPT, "utf8");
+  expect(text.split("\n").length).toBeLessThanOrEqual(150);
+  const imports = [...text.matchAll(/^\s*(?:import|from) (.*)$/gm)].map(([, what]) => what);
+  expect(imports).toEqual(["base64, hashlib, json, os, re, sys, tarfile"]);
+});
+
+describe.runIf(python !== undefined)("beside the product", () => {
+  const ledger = Published.of(5);
+  ledger.rotate();
+  ledger.publish();
+  ledger.add(8).publish();
+  const key = JSON.stringify(formatPublicJwk(ledger.genesis.bytes));
+  const vkey = formatVerifierKey(makeLogKey(ORIGIN, ledger.genesis.bytes));
+
+  async function expectSame(pack: Uint8Array, isGood: boolean, earlier?: string): Promise<string> {
+    const report = await ledger.verify(pack, earlier === undefined ? {} : { earlier });
+    const { status, text } = await check(pack, key, earlier);
+    expect([report.ok, status, text]).toEqual([isGood, isGood ? 0 : 1, text]);
+    return text;
+  }
+
+  test("the pack of the page", async () => {
+    const vectors = JSON.parse(await readFile("test/vectors/entry.json", "utf8")) as Vectors;
+    const { pack, parts } = await makePackExample(vectors);
+    const [first = ""] = (parts.vkeys ?? "").split("\n");
+    const { status, text } = await check(pack, first, `${parts["checkpoint:3"]}\n`);
+    expect([status, text.startsWith("OK: 3 entries of scim.example.com/main, tree of 10")]).toEqual([
+      0,
+      true,
+    ]);
+  });
+
+  test("good packs, with a JWK or a vkey, over a rotation, and an earlier checkpoint", async () => {
+    expect(await expectSame(await ledger.pack(), true)).toContain("OK: 28 entries");
+    expect((await check(await ledger.pack(), vkey)).status).toBe(0);
+    for (const { size, note } of ledger.checkpoints) {
+      const pack = await ledger.pack({ query: { kind: "range", from: 14, to: 20 }, earlierSizes: [size] });
+      if (size <= 21) await expectSame(pack, true, note);
+    }
+    const selection = await ledger.pack({
+      query: { kind: "transaction", txn: ledger.chain.rows[3]?.txn ?? "" },
+    });
+    await expectSame(selection, true);
+    await expectSame(await ledger.pack({ withoutAttachments: "why not" }), true);
+  });
+
+  test("one changed bit of each member that counts", async () => {
+    const pack = await ledger.pack({ query: { kind: "range", from: 12, to: 14 } });
+    for (const { name } of await takeApart(pack)) {
+      // The middle of the statement is its query, which this verifier leaves to others.
+      if (["README.txt", "keys.json", "statement.json", "consistency.json"].includes(name)) continue;
+      const bad = await changePack(pack, (member) =>
+        member.name === name
+          ? {
+              name,
+              bytes: member.bytes.map((byte, i) =>
+                i === Math.floor(member.bytes.length / 2) ? byte ^ 1 : byte,
+              ),
+            }
+          : member,
+      );
+      await expectSame(bad, false);
+    }
+  });
+
+  test("an entry or a proof left out, a member twice, another key, a checkpoint of another ledger", async () => {
+    const pack = await ledger.pack();
+    const without = await changeText(pack, nameOf("entries", 0), (text) =>
+      text.split("\n").toSpliced(9, 1).join("\n"),
+    );
+    expect(await expectSame(without, false)).toContain("entries are not those of the statement");
+    await expectSame(
+      await changePack(pack, (member) => (member.name === nameOf("proofs", 4) ? [] : member)),
+      false,
+    );
+    await expectSame(
+      await changePack(pack, (member) => (member.name === "keys.json" ? [member, member] : member)),
+      false,
+    );
+    const other = JSON.stringify(formatPublicJwk(publicKeyOf(newSigner()).bytes));
+    expect((await check(pack, other)).status).toBe(1);
+    const rewritten = new Published(newSigner()).add(5);
+    await expectSame(pack, false, rewritten.publish());
+  });
+
+  test("its Ed25519 refuses what it must: the edge cases of all implementations", async () => {
+    const program = [
+      "import importlib.util, json, sys",
+      `spec = importlib.util.spec_from_file_location("v", ${JSON.stringify(SCRIPT)})`,
+      "v = importlib.util.module_from_spec(spec); spec.loader.exec_module(v)",
+      "def ok(c):",
+      "    try: return bool(v.signed(bytes.fromhex(c[0]), bytes.fromhex(c[1]), bytes.fromhex(c[2])))",
+      "    except ValueError: return False",
+      "print(json.dumps([ok(c) for c in json.load(sys.stdin)]))",
+    ].join("\n");
+    const cases = [...edges.cases, ...published.groups.flatMap((group) => group.cases)];
+    const input = JSON.stringify(cases.map(({ key, message, signature }) => [key, message, signature]));
+    const { stdout, stderr } = spawnSync(python ?? "", ["-c", program], { input, encoding: "utf8" });
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toEqual(cases.map(({ valid }) => valid));
+  });
+});
