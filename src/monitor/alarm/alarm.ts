@@ -1,0 +1,213 @@
+// Alarms: what the monitor found, said once and remembered until a person has taken note. An alarm is an event entry of
+// the ledger itself, a line in the log, a metric and a webhook; while one about tampering is open and the policy is
+// `refuse`, the ledger takes no writes. State comes from the ledger's own verified event entries, so it survives a
+// restart and is the same for all instances. The adversary may cause floods of findings: open alarms are bounded.
+
+import { type AlarmEvent, formatAcknowledged, formatRaised } from "./alarmEvent.ts";
+
+/** Something that is not as it must be. */
+export interface Finding {
+  /** From a closed set; the label of the metric. */
+  code: string;
+  /** The entry that it is about, if it is about one. */
+  seq?: number;
+  /** For people; no secret, no personal data. */
+  detail: string;
+}
+
+/** A finding that was raised. */
+export interface Alarm extends Finding {
+  /** UUID; what `scimseal doctor --acknowledge --alarm` takes. */
+  id: string;
+  /** RFC 3339; empty for an alarm that was read from the ledger by its event alone. */
+  raisedAt: string;
+}
+
+export interface AlarmLog {
+  error(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+}
+
+export interface AlarmsOptions {
+  ledger: string;
+  /** `refuse`: an open alarm about tampering blocks the ledger for writes. */
+  onTamper: "refuse" | "alarm";
+  /** Appends the event entry; resolves when its commit is proved, rejects when the ledger cannot be written now. */
+  record(event: AlarmEvent): Promise<unknown>;
+  log: AlarmLog;
+  /** For the metric. */
+  onRaised?(alarm: Alarm): void;
+  /** For the webhooks. */
+  notify?(alarm: Alarm, isBlocked: boolean): void;
+  uuid(): string;
+  /** Epoch milliseconds. */
+  now(): number;
+}
+
+/**
+ * Findings that say nothing about the records: somebody should look, but writes go on. A clock may be wrong; a database
+ * that is not durable is refused by the writer itself; a monitor that cannot look has found nothing.
+ */
+const WARNINGS: ReadonlySet<string> = new Set(["clock_anomaly", "database_weak", "monitor_blind"]);
+const MAX_OPEN = 100;
+const MAX_DETAIL = 300;
+
+/** The alarms of one ledger. */
+export class Alarms {
+  readonly #options: AlarmsOptions;
+  readonly #open = new Map<string, Alarm>();
+  /** Ids that are not in the ledger yet. */
+  readonly #unrecorded = new Set<string>();
+  /** Every id ever met: the ledger tells of our own alarms too, and of old ones again after a restart. */
+  readonly #met = new Set<string>();
+  /** What was acknowledged and is still found at every pass: known, not news. */
+  readonly #acknowledged = new Set<string>();
+  #suppressed = 0;
+  #recording: Promise<void> | undefined;
+
+  constructor(options: AlarmsOptions) {
+    this.#options = options;
+  }
+
+  /** Raised and not acknowledged, the oldest first. */
+  get open(): readonly Alarm[] {
+    return [...this.#open.values()];
+  }
+
+  /** Findings that were not raised because too many alarms are open. */
+  get suppressed(): number {
+    return this.#suppressed;
+  }
+
+  /** The alarm for which the ledger must take no writes; undefined if it may. */
+  isBlocked(): Alarm | undefined {
+    if (this.#options.onTamper !== "refuse") return undefined;
+    return this.open.find(({ code }) => isTamper(code));
+  }
+
+  /** Raises an alarm, unless one with this code and seq is open, or acknowledged and found ever since. */
+  raise(finding: Finding): void {
+    const key = keyOf(finding);
+    if (this.#acknowledged.has(key) || this.open.some((alarm) => keyOf(alarm) === key)) return;
+    const { log, ledger, uuid, now } = this.#options;
+    if (this.#open.size >= MAX_OPEN) {
+      if (this.#suppressed++ === 0)
+        log.error({ ledger, open: MAX_OPEN }, "too many alarms: further findings are only counted");
+      return;
+    }
+    const alarm: Alarm = {
+      ...finding,
+      detail: tidy(finding.detail),
+      id: uuid(),
+      raisedAt: new Date(now()).toISOString(),
+    };
+    this.#met.add(alarm.id);
+    this.#open.set(alarm.id, alarm);
+    this.#unrecorded.add(alarm.id);
+    const { id, code, seq, detail } = alarm;
+    const isBlocking = this.isBlocked() !== undefined;
+    log.error({ ledger, alarm: id, code, seq, detail, blocked: isBlocking }, "alarm");
+    this.#options.onRaised?.(alarm);
+    this.#options.notify?.(alarm, isBlocking);
+    void this.recordPending();
+  }
+
+  /**
+   * Acknowledges an open alarm, by an entry of the ledger. `by` says where from, never a person's name. Rejects if the
+   * ledger cannot be written: then it stays open. @throws {RangeError} if no such alarm is open.
+   */
+  async acknowledge(id: string, by: string): Promise<void> {
+    const alarm = this.#open.get(id);
+    if (!alarm) throw new RangeError(`no alarm ${id} is open`);
+    await this.#options.record(formatAcknowledged(alarm, by));
+    this.#close(id);
+  }
+
+  /** Takes in what a *verified* event entry says: another instance's alarm, or an acknowledgement. In ledger order. */
+  apply(event: AlarmEvent, time = ""): void {
+    if (event.name === "alarm-acknowledged") {
+      this.#met.add(event.alarm);
+      // Acknowledged before this instance learned of it counts as much.
+      this.#acknowledged.add(keyOf(seqOf(event)));
+      this.#close(event.alarm);
+      return;
+    }
+    this.#unrecorded.delete(event.alarm);
+    if (this.#met.has(event.alarm)) return;
+    this.#met.add(event.alarm);
+    const detail = "raised earlier, or by another instance";
+    const alarm = { ...seqOf(event), detail, id: event.alarm, raisedAt: time };
+    this.#acknowledged.delete(keyOf(alarm));
+    this.#open.set(alarm.id, alarm);
+  }
+
+  /**
+   * What was acknowledged and is not found any more is mended: found again, it is news. To be called after a whole pass
+   * or check; `isOver` says whether the finding belongs to that check and was not among what it found.
+   */
+  forget(isOver: (finding: { code: string; seq?: number }) => boolean): void {
+    for (const key of this.#acknowledged) if (isOver(parseKey(key))) this.#acknowledged.delete(key);
+  }
+
+  /** Tries again to write what could not be written. Never rejects; one attempt at a time. */
+  recordPending(): Promise<void> {
+    this.#recording ??= this.#recordAll().finally(() => {
+      this.#recording = undefined;
+    });
+    return this.#recording;
+  }
+
+  async #recordAll(): Promise<void> {
+    for (const id of this.#unrecorded) {
+      const alarm = this.#open.get(id);
+      try {
+        if (alarm) await this.#options.record(formatRaised(alarm));
+        this.#unrecorded.delete(id);
+      } catch (cause) {
+        // The ledger is away or broken; log and webhook have told. The next call tries again.
+        const error = cause instanceof Error ? cause.name : "error";
+        this.#options.log.warn({ ledger: this.#options.ledger, alarm: id, error }, "alarm not recorded yet");
+        return;
+      }
+    }
+  }
+
+  #close(id: string): void {
+    const alarm = this.#open.get(id);
+    if (!alarm) return;
+    this.#open.delete(id);
+    this.#unrecorded.delete(id);
+    this.#acknowledged.add(keyOf(alarm));
+    if (this.#open.size === 0) this.#suppressed = 0;
+    const { log, ledger } = this.#options;
+    log.info(
+      { ledger, alarm: id, code: alarm.code, blocked: this.isBlocked() !== undefined },
+      "alarm acknowledged",
+    );
+  }
+}
+
+/** Whether a finding says that records were, or may have been, altered. What is not known to be harmless does. */
+export function isTamper(code: string): boolean {
+  return !WARNINGS.has(code);
+}
+
+function seqOf({ code, at }: AlarmEvent): { code: string; seq?: number } {
+  return { code, ...(at === undefined ? {} : { seq: at }) };
+}
+
+/** One line of bounded length: details quote what stands in the database, which may be anything. */
+function tidy(detail: string): string {
+  const line = detail.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");
+  return line.length > MAX_DETAIL ? `${line.slice(0, MAX_DETAIL)}…` : line;
+}
+
+function keyOf({ code, seq }: { code: string; seq?: number }): string {
+  return seq === undefined ? code : `${code} ${seq}`;
+}
+
+function parseKey(key: string): { code: string; seq?: number } {
+  const [code = "", seq] = key.split(" ");
+  return seq === undefined ? { code } : { code, seq: Number(seq) };
+}

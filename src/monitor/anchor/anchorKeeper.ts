@@ -1,0 +1,186 @@
+// Keeps the anchors of one ledger: checks the ledger against each of them, and writes every newer checkpoint to each.
+// An anchor is replaced only by a checkpoint of a tree that extends what the anchor holds; else a restored database
+// would wipe out the one thing that tells of it. A place that cannot be reached is no finding: it is told in the status.
+
+import type { Sha256 } from "../../ledger/hash.ts";
+import type { VerifySignature } from "../../ledger/leaf.ts";
+import type { LogKey } from "../../ledger/note/verifierKey.ts";
+import type { StoredCheckpoint } from "../../storage/treeStore.ts";
+import type { Finding } from "../alarm/alarm.ts";
+import { type Anchor, type AnchoredTree, checkAnchor } from "./anchor.ts";
+
+/** What is known of one anchor. */
+export interface AnchorStatus {
+  name: string;
+  /** Leaves under the checkpoint that was last written there, or read and found good; undefined: none so far. */
+  size: number | undefined;
+  /** Epoch milliseconds of that. */
+  keptAt: number | undefined;
+  /** Why it could not be read, believed or written the last time; undefined if it could. */
+  problem: string | undefined;
+}
+
+export interface AnchorKeeperOptions {
+  anchors: readonly Anchor[];
+  tree: AnchoredTree;
+  /** All keys that ever signed the ledger, named by its origin. */
+  keys(): Promise<readonly LogKey[]>;
+  verify?: VerifySignature;
+  digest?: Sha256;
+  /** Epoch milliseconds. */
+  now(): number;
+  log: { warn(fields: object, message: string): void };
+  onFinding(finding: Finding): void;
+}
+
+type Kept = Pick<StoredCheckpoint, "size" | "root" | "note">;
+
+interface Place extends AnchorStatus {
+  anchor: Anchor;
+  /** The note that stands there, if it was read or written by this process and is good. */
+  note: string | undefined;
+  /** Nothing is written before a first check. */
+  isChecked: boolean;
+}
+
+export class AnchorKeeper {
+  readonly #options: AnchorKeeperOptions;
+  readonly #places: Place[];
+  #next: Kept | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #isQueued = false;
+
+  constructor(options: AnchorKeeperOptions) {
+    this.#options = options;
+    this.#places = options.anchors.map((anchor) => ({
+      anchor,
+      name: anchor.name,
+      size: undefined,
+      keptAt: undefined,
+      problem: undefined,
+      note: undefined,
+      isChecked: false,
+    }));
+  }
+
+  /** One for each anchor, in their order. */
+  get status(): AnchorStatus[] {
+    return this.#places.map(({ name, size, keptAt, problem }) => ({ name, size, keptAt, problem }));
+  }
+
+  /** The ledger is anchored up to this size: the largest that stands in some anchor. 0: not at all. */
+  get size(): number {
+    return Math.max(0, ...this.#places.map(({ size }) => size ?? 0));
+  }
+
+  /** Reads every anchor and checks the ledger against it. The first finding; all of them go to `onFinding`. */
+  async check(): Promise<Finding | undefined> {
+    return this.#inTurn(async () => {
+      const keys = await this.#options.keys();
+      let first: Finding | undefined;
+      for (const place of this.#places) {
+        const finding = await this.#checkPlace(place, keys);
+        if (!finding) continue;
+        this.#options.onFinding(finding);
+        first ??= finding;
+      }
+      return first;
+    });
+  }
+
+  /** Has a checkpoint written to every anchor, soon; of several that wait only the last is. Never throws. */
+  keep(checkpoint: Kept): void {
+    this.#next = checkpoint;
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    void this.#inTurn(async () => {
+      this.#isQueued = false;
+      const kept = this.#next;
+      if (kept) await Promise.all(this.#places.map((place) => this.#write(place, kept)));
+    });
+  }
+
+  /** Resolves when everything asked for so far is done. */
+  async settled(): Promise<void> {
+    await this.#work;
+  }
+
+  async #checkPlace(place: Place, keys: readonly LogKey[]): Promise<Finding | undefined> {
+    let note: string | undefined;
+    try {
+      note = await place.anchor.read();
+    } catch (cause) {
+      this.#report(place, cause);
+      return undefined;
+    }
+    if (note === undefined) {
+      place.isChecked = true;
+      // An anchor that this process saw before and that is gone was taken away.
+      if (place.note === undefined) return undefined;
+      return { code: "anchor_missing", detail: `${place.name}: the note that was there is gone` };
+    }
+    const result = await checkAnchor(note, keys, this.#options.tree, this.#options);
+    place.isChecked = result.ok;
+    if (!result.ok) {
+      place.problem = result.detail;
+      return { code: result.code, detail: `${place.name}: ${result.detail}` };
+    }
+    this.#kept(place, note, result.size);
+    return undefined;
+  }
+
+  async #write(place: Place, { size, root, note }: Kept): Promise<void> {
+    if (place.note === note) return;
+    try {
+      if (!place.isChecked) {
+        // Unreachable until now, or its note is not the ledger's: look before anything there is replaced.
+        const finding = await this.#checkPlace(place, await this.#options.keys());
+        if (finding) this.#options.onFinding(finding);
+        if (finding || !place.isChecked) return;
+      } else if (
+        place.note !== undefined &&
+        !(await this.#extends(place.note, place.size ?? 0, { size, root }))
+      ) {
+        return;
+      }
+      if (size < (place.size ?? 0)) return;
+      await place.anchor.write(note);
+      this.#kept(place, note, size);
+    } catch (cause) {
+      this.#report(place, cause);
+    }
+  }
+
+  /** Does the database still hold the tree of the last note? Asked before that note is replaced. */
+  async #extends(note: string, size: number, next: Pick<Kept, "size" | "root">): Promise<boolean> {
+    const { tree, onFinding } = this.#options;
+    if (size === next.size && note.includes(Buffer.from(next.root).toString("base64"))) return true;
+    // By tiles, since this happens once a second; a check reads the leaf hashes.
+    const options = { ...this.#options, recomputeBelow: 0 };
+    const result = await checkAnchor(note, await this.#options.keys(), tree, options);
+    if (!result.ok) onFinding({ code: result.code, detail: result.detail });
+    return result.ok;
+  }
+
+  #kept(place: Place, note: string, size: number): void {
+    place.note = note;
+    place.size = size;
+    place.keptAt = this.#options.now();
+    place.problem = undefined;
+  }
+
+  #report(place: Place, cause: unknown): void {
+    place.problem = cause instanceof Error ? cause.message : String(cause);
+    this.#options.log.warn({ anchor: place.name, err: cause }, "an anchor could not be checked or written");
+  }
+
+  /** One thing at a time: a check must not read what a write is replacing. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(work);
+    this.#work = done.then(
+      () => {},
+      () => {}, // The caller of `check` gets it.
+    );
+    return done;
+  }
+}

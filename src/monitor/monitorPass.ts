@@ -1,0 +1,231 @@
+// The rolling pass: the whole ledger once more, from the first entry to the last, in small steps that somebody else
+// paces. Entries with their attachments and outcomes, the tiles that they give against the stored ones, and every
+// checkpoint against the root that the entries have at its size. Goes on after a restart where it stood.
+
+import type { Entry } from "../ledger/entry.ts";
+import { equalBytes, type Sha256 } from "../ledger/hash.ts";
+import type { LogKey } from "../ledger/note/verifierKey.ts";
+import type { FilledTile } from "../ledger/tree/tile.ts";
+import { TileBuilder } from "../ledger/tree/tileBuilder.ts";
+import { readRoot } from "../ledger/tree/tileProof.ts";
+import { LedgerVerifier, type StoredEntry, type VerifierOptions } from "../ledger/verify.ts";
+import type { MonitorDatabase } from "../storage/monitorDatabase.ts";
+import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/treeStore.ts";
+import type { Finding } from "./alarm/alarm.ts";
+import { EntryChecker } from "./monitorEntries.ts";
+import { type EntryReader, placeVerifier } from "./monitorPlace.ts";
+import type { Position } from "./monitorPosition.ts";
+import { ahead, compareTiles, mismatch, openStored, restoreTiles } from "./monitorTree.ts";
+
+export interface PassOptions {
+  reader: EntryReader;
+  store: TreeStore;
+  database: Pick<MonitorDatabase, "outcomes" | "strayAttachment">;
+  origin: string;
+  verifier: VerifierOptions;
+  digest: Sha256;
+  logKeys(): readonly LogKey[];
+}
+
+/** What one step did. */
+export interface Step {
+  /** Entries and checkpoints looked at. */
+  count: number;
+  findings: Finding[];
+  /** The pass is over. */
+  isDone: boolean;
+}
+
+const MAX_PAGE = 200;
+const CHECKPOINTS = 200;
+/** Attachments of one page: above it the pages shrink, far below they grow again. */
+const PAGE_BYTES = 8 * 1024 * 1024;
+const MAX_OPEN = 10_000;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** One pass; make a new one for the next. */
+export class RollingPass {
+  readonly #options: PassOptions;
+  #checker: EntryChecker;
+  /** What the entries give; undefined after a gap, across which nothing can be said of the tree. */
+  #tiles: TileBuilder | undefined;
+  #rotations: number[] = [];
+  #isLastSound = true;
+  #checkpointId = -1;
+  #queue: StoredCheckpoint[] = [];
+  #queueIsAll = false;
+  #agreesTo = 0;
+  #hasMismatch = false;
+  #coveredSize = 0;
+  #page = 16;
+  /** Whether it began at the first entry: only then it has seen all there is. */
+  readonly isWhole: boolean;
+
+  private constructor(options: PassOptions, isWhole: boolean, verifier: LedgerVerifier, tiles: TileBuilder) {
+    this.#options = options;
+    this.isWhole = isWhole;
+    this.#checker = new EntryChecker(verifier, options.digest);
+    this.#tiles = tiles;
+  }
+
+  /** A pass from the position on, if the ledger still leads there; else from the first entry. */
+  static async begin(options: PassOptions, position?: Position): Promise<RollingPass> {
+    const { reader, store, digest, verifier } = options;
+    if (position && position.next > 0) {
+      const placed = await placeVerifier(reader, verifier, position);
+      const tiles = placed && (await restoreTiles(store, position.next, digest));
+      if (placed && tiles && equalBytes(tiles.root(), position.root)) {
+        const pass = new RollingPass(options, false, placed, tiles);
+        pass.#rotations = [...position.rotations];
+        pass.#checkpointId = position.checkpointId;
+        return pass;
+      }
+    }
+    return new RollingPass(options, true, new LedgerVerifier(verifier), new TileBuilder(digest));
+  }
+
+  /** Entries read so far, from the first one of the ledger. */
+  get next(): number {
+    return this.#checker.verifier.size;
+  }
+
+  /** Where a later pass can go on; undefined if nothing can be stood on here. */
+  get position(): Position | undefined {
+    const { verifier } = this.#checker;
+    const tiles = this.#tiles;
+    if (!tiles || !this.#isLastSound || this.#hasMismatch || verifier.open.size > MAX_OPEN) return undefined;
+    return {
+      next: verifier.size,
+      root: tiles.root(),
+      rotations: this.#rotations,
+      open: [...verifier.open.values()],
+      checkpointId: this.#checkpointId,
+    };
+  }
+
+  /** One page. Rejects if the database cannot be read; then the pass is of no further use. */
+  async step(): Promise<Step> {
+    const { reader, store } = this.#options;
+    const findings: Finding[] = [];
+    this.#coveredSize = (await store.latestCheckpoint())?.size ?? 0;
+    const page = await reader.page(this.next - 1, this.#page, true);
+    let count = await this.#judge(findings);
+    const full: FilledTile[] = [];
+    const outcomes = new Map<string, number>();
+    let isReadable = true;
+    for (const row of page.entries) {
+      isReadable = this.#take(row, findings, full, outcomes);
+      if (!isReadable) break;
+      count += 1 + (await this.#judge(findings));
+    }
+    if (this.#tiles) findings.push(...(await compareTiles(store, full, this.#coveredSize)));
+    if (outcomes.size > 0) await this.#checkOutcomes(outcomes, findings);
+    this.#adapt(page.entries);
+    const isDone = page.next === undefined || !isReadable;
+    if (isDone) await this.#finish(findings);
+    return { count, findings, isDone };
+  }
+
+  #take(row: StoredEntry, findings: Finding[], full: FilledTile[], outcomes: Map<string, number>): boolean {
+    const checked = this.#checker.check(row);
+    if (!checked) {
+      findings.push({
+        code: "missing",
+        seq: this.next,
+        detail: `after entry ${this.next - 1} comes entry ${row.seq}`,
+      });
+      return false;
+    }
+    const { claims, leafHash, isNext } = checked;
+    findings.push(...checked.findings);
+    this.#isLastSound = checked.findings.length === 0;
+    if (!isNext) this.#tiles = undefined;
+    if (this.#tiles) full.push(...this.#tiles.append(leafHash));
+    if (claims?.type === "response" && UUID.test(claims.txn)) outcomes.set(claims.txn, claims.seq);
+    if (isRotation(claims)) this.#rotations.push(row.seq);
+    return true;
+  }
+
+  /** Compares every checkpoint of the size reached, and of smaller ones; how many. */
+  async #judge(findings: Finding[]): Promise<number> {
+    let count = 0;
+    for (;;) {
+      if (this.#queue.length === 0 && !this.#queueIsAll) await this.#refill();
+      const [stored] = this.#queue;
+      if (!stored || stored.size > this.next) return count;
+      this.#queue.shift();
+      this.#checkpointId = stored.id;
+      count++;
+      const opened = openStored(stored, this.#options.origin, this.#options.logKeys());
+      if ("finding" in opened) findings.push(opened.finding);
+      else await this.#compareRoot(opened.checkpoint, findings);
+    }
+  }
+
+  async #refill(): Promise<void> {
+    const last = this.#queue.at(-1)?.id ?? this.#checkpointId;
+    this.#queue = await this.#options.store.checkpointsById(last, CHECKPOINTS);
+    this.#queueIsAll = this.#queue.length < CHECKPOINTS;
+  }
+
+  async #compareRoot({ size, root }: { size: number; root: Uint8Array }, findings: Finding[]): Promise<void> {
+    // Once two trees differ, every later checkpoint differs as well and says nothing new.
+    if (!this.#tiles || this.#hasMismatch) return;
+    const own = await this.#rootAt(size, this.#tiles);
+    if (own && equalBytes(own, root)) this.#agreesTo = Math.max(this.#agreesTo, size);
+    else if (own) {
+      this.#hasMismatch = true;
+      findings.push(mismatch(size, this.#agreesTo));
+    }
+  }
+
+  async #rootAt(size: number, tiles: TileBuilder): Promise<Uint8Array | undefined> {
+    if (tiles.size === size) return tiles.root();
+    // Signed after a larger one: from the stored tiles, which this pass has compared up to here.
+    const { store: reader, digest } = this.#options;
+    try {
+      return await readRoot({ size: tiles.size, reader }, size, digest);
+    } catch (cause) {
+      if (cause instanceof TreeIncompleteError) return undefined;
+      throw cause;
+    }
+  }
+
+  /** Without its row in table `outcome` a second outcome could be written for a transaction. */
+  async #checkOutcomes(outcomes: ReadonlyMap<string, number>, findings: Finding[]): Promise<void> {
+    const stored = await this.#options.database.outcomes([...outcomes.keys()]);
+    for (const [txn, seq] of outcomes) {
+      if (stored.get(txn) === seq) continue;
+      const detail = "table outcome does not name this entry as the outcome of its transaction";
+      findings.push({ code: "outcome_index", seq, detail });
+    }
+  }
+
+  async #finish(findings: Finding[]): Promise<void> {
+    const { store, database } = this.#options;
+    const [beyond] = this.#queue;
+    if (beyond) {
+      // It was read before the ledger's size is asked for now; so if it is larger, entries are gone.
+      const entries = await store.size();
+      if (beyond.size > entries) findings.push(ahead(beyond.size, entries));
+    }
+    const stray = await database.strayAttachment();
+    if (stray !== undefined) {
+      const detail = "an attachment beyond the newest entry: its entry was removed, or it was planted";
+      findings.push({ code: "attachment_unknown", seq: stray, detail });
+    }
+    if (this.next === 0) findings.push({ code: "ledger_empty", seq: 0, detail: "the ledger has no entries" });
+  }
+
+  #adapt(entries: readonly StoredEntry[]): void {
+    let bytes = 0;
+    for (const { attachments } of entries)
+      for (const { content } of attachments ?? []) bytes += content.length;
+    if (bytes > PAGE_BYTES) this.#page = Math.max(1, Math.floor(this.#page / 4));
+    else if (bytes * 4 < PAGE_BYTES) this.#page = Math.min(MAX_PAGE, this.#page * 2);
+  }
+}
+
+function isRotation(claims: Entry | undefined): boolean {
+  return claims?.type === "event" && claims.event.name === "key-rotated";
+}

@@ -1,0 +1,188 @@
+// What a person does about alarms: `scimseal doctor --acknowledge` takes note by an entry, and `scimseal demo tamper`
+// shows one coming. Both against a real ledger with the monitor beside it.
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { stringify } from "yaml";
+import { tamperDemo } from "../../../src/cli/demoTamper.ts";
+import { registerDoctor } from "../../../src/cli/doctor.ts";
+import { acknowledgeAlarms } from "../../../src/cli/doctorAcknowledge.ts";
+import { saveKey } from "../../../src/keys/keyFile.ts";
+import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../../src/keys/signer.ts";
+import { generateTokenKey } from "../../../src/keys/tokenKey.ts";
+import { newUuid, nodeSha256 } from "../../../src/ledgerWriter.ts";
+import { Alarms } from "../../../src/monitor/alarm/alarm.ts";
+import { formatRaised } from "../../../src/monitor/alarm/alarmEvent.ts";
+import { Monitor } from "../../../src/monitor/monitor.ts";
+import { describeRow } from "../../../src/storage/reader.ts";
+import { LedgerWriter } from "../../../src/storage/writer.ts";
+import { runCommand } from "../../cli/run.ts";
+import { dropDatabase, makeDatabase, quiet, type TestDatabase } from "../../storage/writerHarness.ts";
+import { LEDGER, makeCopy, makeKeys, ORIGIN, passMany, publish, type TestCopy } from "../monitorHarness.ts";
+
+let server: TestDatabase;
+let copy: TestCopy;
+let dir: string;
+const closers: (() => unknown)[] = [];
+beforeAll(async () => {
+  server = await makeDatabase();
+});
+afterAll(() => dropDatabase(server));
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "scimseal-alarm-"));
+  closers.push(() => rm(dir, { recursive: true }));
+  const jwk = generateKey();
+  copy = await makeCopy(server, makeKeys(jwk));
+  await copy.write((writer) => passMany(writer, 30));
+  await publish(copy, [20]);
+  await saveKey(join(dir, "main.jwk"), formatPrivateJwk(jwk));
+  await saveKey(join(dir, "token.key"), generateTokenKey());
+  await writeFile(join(dir, "pinned.jwk"), formatPinnedJwk(jwk));
+  await writeFile(join(dir, "url"), copy.url("writer"), { mode: 0o600 });
+  const target = { url: "http://127.0.0.1:9/scim/v2", auth: { bearer: { file: "none" } } };
+  await writeFile(
+    join(dir, "scimseal.yaml"),
+    stringify({
+      dataDir: ".",
+      database: { url: { file: "url" } },
+      ledgers: {
+        [LEDGER]: {
+          origin: ORIGIN,
+          signingKey: { file: "main.jwk" },
+          pinnedKeys: ["pinned.jwk"],
+          tokenKey: { file: "token.key" },
+        },
+      },
+      connectors: { okta: { ledger: LEDGER, idp: "okta", target } },
+    }),
+  );
+});
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function raise(seq: number): Promise<string> {
+  const id = newUuid();
+  const event = formatRaised({ id, code: "signature_invalid", seq });
+  await copy.write((writer) => writer.append({ body: { type: "event", event }, attachments: [] }));
+  return id;
+}
+
+const doctor = (...args: string[]) =>
+  runCommand((program) => registerDoctor(program, async () => []), "doctor", ...args);
+
+test("one alarm by its id, then all that are open; each by an entry, and nothing is written when none is open", async () => {
+  const [one, two, three] = [await raise(3), await raise(4), await raise(5)];
+  const config = join(dir, "scimseal.yaml");
+  expect(await acknowledgeAlarms({ config, alarm: two })).toEqual([
+    { ledger: LEDGER, alarm: two, code: "signature_invalid", at: 4 },
+  ]);
+  await expect(acknowledgeAlarms({ config, alarm: two })).rejects.toThrow(`no alarm ${two} is open`);
+  const { out, error } = await doctor("--acknowledge", "--data-dir", dir);
+  expect(error).toBeUndefined();
+  expect(out).toContain(`signature_invalid at entry 3 (alarm ${one})`);
+  expect(out).toContain(`signature_invalid at entry 5 (alarm ${three})`);
+  const [row] = await copy.query("SELECT count(*) AS n FROM entry");
+  expect((await doctor("--acknowledge", "--config", config)).out).toBe("No alarm is open.\n");
+  expect(JSON.parse((await doctor("--acknowledge", "--config", config, "--json")).out)).toEqual([]);
+  expect(await copy.query("SELECT count(*) AS n FROM entry")).toEqual([row]);
+});
+
+test.each([
+  [["--acknowledge"], /--config FILE, or --data-dir/],
+  [[], /--config <file>/],
+  [["--data-dir", "x"], /go with --acknowledge/],
+  [["--alarm", "x", "--config", "y"], /go with --acknowledge/],
+] as const)("doctor %j says what is missing", async (args, message) => {
+  const { err, error } = await doctor(...args);
+  expect(`${err}${error instanceof Error ? error.message : ""}`).toMatch(message);
+});
+
+test("demo tamper: edits an old entry past the trigger, the alarm arrives, doctor --acknowledge ends the block", async () => {
+  const { alarms } = await watch();
+  const adminUrl = await serveEntries();
+  await writeFile(
+    join(dir, "demo.json"),
+    JSON.stringify({
+      adminUrl,
+      auditorToken: "auditor",
+      ledger: LEDGER,
+      databaseSuperuserUrl: copy.url("superuser"),
+    }),
+  );
+  const said: string[] = [];
+  expect(await tamperDemo(dir, (text) => said.push(text))).toBe(true);
+  const text = said.join("\n");
+  const edited = Number(/Entry (\d+) of ledger/.exec(text)?.[1]);
+  expect(text).toMatch(
+    new RegExp(`ALARM after [0-4]\\.\\d s: (signature_invalid|malformed) at entry ${edited}\\.`),
+  );
+  expect(text).toContain(`scimseal doctor --acknowledge --data-dir ${dir}`);
+  expect(alarms.isBlocked()).toMatchObject({ seq: edited });
+  // The trigger is as it was.
+  await expect(copy.query("UPDATE entry SET leaf = leaf WHERE seq = 1")).rejects.toThrow("append-only");
+  expect((await doctor("--acknowledge", "--data-dir", dir)).out).toContain(`at entry ${edited}`);
+  await expect.poll(() => alarms.isBlocked(), { timeout: 5_000 }).toBeUndefined();
+});
+
+test("demo tamper without a demonstration says how to start one", async () => {
+  await expect(tamperDemo(join(dir, "nowhere"), () => {})).rejects.toThrow("npm start");
+});
+
+async function watch() {
+  const writer = new LedgerWriter(copy.writerOptions());
+  await writer.start();
+  const opened = copy.open();
+  const alarms = new Alarms({
+    ledger: LEDGER,
+    onTamper: "refuse",
+    record: (event) => writer.append({ body: { type: "event", event }, attachments: [] }),
+    log: quiet,
+    uuid: newUuid,
+    now: Date.now,
+  });
+  // The paces of a real instance.
+  const monitor = new Monitor({
+    ledger: LEDGER,
+    origin: ORIGIN,
+    pinned: copy.keys.pinned,
+    ...opened,
+    alarms,
+    digest: nodeSha256,
+    log: quiet,
+    now: Date.now,
+    positionFile: join(dir, "position.json"),
+    entriesPerSecond: 500,
+  });
+  await monitor.start();
+  closers.push(async () => {
+    await monitor.stop();
+    await opened.close();
+    await writer.stop();
+  });
+  return { alarms, monitor };
+}
+
+/** The one question that the command asks of the admin listener, answered from the real ledger. */
+async function serveEntries(): Promise<string> {
+  const { reader, close } = copy.open();
+  const listener = createServer(async (request, response) => {
+    const after = Number(new URL(request.url ?? "", "http://x").searchParams.get("after"));
+    if (request.headers.authorization !== "Bearer auditor") return response.writeHead(401).end();
+    const { entries } = await reader.page(after, 1000, false);
+    const listed = entries.map((row) => ({ seq: row.seq, entry: describeRow(row).claims }));
+    response.end(JSON.stringify({ ledger: LEDGER, entries: listed, next: null }));
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  closers.push(async () => {
+    listener.closeAllConnections();
+    listener.close();
+    await close();
+  });
+  return `http://127.0.0.1:${(listener.address() as AddressInfo).port}`; // A TCP server's address is never a string.
+}
