@@ -1,12 +1,27 @@
-// The admin listener: audit API, health and metrics. Kept apart from the SCIM listener, so that it need never be
-// reachable from where identity providers are.
+// The admin listener: audit API, published log, health and metrics. Kept apart from the SCIM listener, so that it need
+// never be reachable from where identity providers are. An address that keeps coming with wrong tokens is slowed down,
+// and so is one that asks for more than anybody reads; health and metrics are never limited.
 
 import http, { type Server } from "node:http";
 import https from "node:https";
-import express from "express";
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from "express";
+import { rateLimit } from "express-rate-limit";
 import helmet from "helmet";
 import type { Registry } from "prom-client";
-import { type AuditContext, listEntries, sendProblem } from "./audit/entries.ts";
+import { auditRouter } from "./audit/api.ts";
+import type { AuditContext } from "./audit/context.ts";
+import { PAGE_STYLE_SOURCE } from "./audit/http/page.ts";
+import { problemOf, sendProblem } from "./audit/http/problem.ts";
+
+/** Requests that one address may make in a minute before it is answered 429. */
+export interface AdminLimits {
+  /** Requests answered 401. */
+  authFailures: number;
+  /** Requests of any kind to the audit API and the published log. */
+  requests: number;
+  /** Requests to verify something. */
+  verifications: number;
+}
 
 export interface AdminServerOptions {
   audit: AuditContext;
@@ -14,13 +29,19 @@ export interface AdminServerOptions {
   /** Why this instance is not ready; empty when it is. */
   readiness(): readonly { reason: string; ledger?: string; detail?: string }[];
   tls?: { cert: string; key: string };
+  limits?: AdminLimits;
 }
+
+/** A monitor that reads a large ledger's tiles makes a few thousand requests a minute. */
+const LIMITS: AdminLimits = { authFailures: 120, requests: 12_000, verifications: 120 };
+const MINUTE_MS = 60_000;
 
 /** Builds the listener; the caller binds it. */
 export function createAdminServer(options: AdminServerOptions): Server {
   const app = express();
   app.disable("x-powered-by");
-  app.use(helmet());
+  app.enable("case sensitive routing");
+  app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY } }));
   app.get("/healthz", (_request, response) => {
     response.json({ status: "alive" });
   });
@@ -31,23 +52,56 @@ export function createAdminServer(options: AdminServerOptions): Server {
   app.get("/metrics", async (_request, response) => {
     response.type(options.registry.contentType).send(await options.registry.metrics());
   });
-  app.get("/audit/v1/entries", listEntries(options.audit));
-  app.use((_request: express.Request, response: express.Response) =>
-    sendProblem(response, 404, "not_found", "There is nothing here."),
+  app.use(["/audit/", "/ledgers/"], limitRequests(options.limits ?? LIMITS));
+  app.use(auditRouter(options.audit));
+  app.use((_request: Request, response: Response) =>
+    sendProblem(response, "not_found", "There is nothing here."),
   );
-  app.use(
-    (error: unknown, _request: express.Request, response: express.Response, next: express.NextFunction) => {
-      if (response.headersSent) return next(error);
-      sendProblem(
-        response,
-        503,
-        "ledger_unreadable",
-        "The ledger could not be read; see the log and /readyz.",
-      );
-    },
-  );
+  app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
+    if (response.headersSent) return next(error);
+    const { code, message } = problemOf(error);
+    sendProblem(response, code, message);
+  });
   const limits = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
   return options.tls
     ? https.createServer({ ...limits, ...options.tls }, app)
     : http.createServer(limits, app);
+}
+
+/** Nothing is fetched, sent or framed by what this listener shows; one style sheet is known by its digest. */
+const CONTENT_SECURITY = {
+  "default-src": ["'none'"],
+  "style-src": [PAGE_STYLE_SOURCE],
+  "base-uri": ["'none'"],
+  "form-action": ["'none'"],
+  "frame-ancestors": ["'none'"],
+};
+
+function limitRequests({ authFailures, requests, verifications }: AdminLimits): RequestHandler[] {
+  const isVerification = ({ method }: Request): boolean => method === "POST";
+  return [
+    limit(authFailures, {
+      skipSuccessfulRequests: true,
+      requestWasSuccessful: (_request, response) => response.statusCode !== 401,
+    }),
+    limit(requests, {}),
+    limit(verifications, { skip: (request) => !isVerification(request) }),
+  ];
+}
+
+function limit(limitPerMinute: number, options: Parameters<typeof rateLimit>[0]): RequestHandler {
+  return rateLimit({
+    windowMs: MINUTE_MS,
+    limit: limitPerMinute,
+    // One header for several limits would say which: the answer of the one that refuses is enough.
+    standardHeaders: false,
+    legacyHeaders: false,
+    // The peer's address counts; a forwarded one is anybody's word here, and its presence no mistake of ours.
+    validate: { xForwardedForHeader: false, forwardedHeader: false },
+    ...options,
+    handler: (_request, response) => {
+      response.setHeader("retry-after", MINUTE_MS / 1_000);
+      sendProblem(response, "rate_limited", "Too many requests from this address within a minute.");
+    },
+  });
 }

@@ -7,7 +7,7 @@ import { createAdminServer } from "../../src/admin.ts";
 
 let reasons: { reason: string; ledger?: string; detail?: string }[] = [];
 const server = createAdminServer({
-  audit: { authenticate: () => undefined, readers: new Map() },
+  audit: { authenticate: () => undefined, ledgers: new Map(), madeBy: "scimseal test" },
   registry: new Registry(),
   readiness: () => reasons,
 });

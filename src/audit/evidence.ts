@@ -1,0 +1,94 @@
+// Evidence packs over HTTP: a range, a transaction or an account's entries as one tar, made while it is sent, in constant
+// memory. Resumed by asking for the next seq on. What is in a pack and how to check it: docs/FORMAT.md.
+
+import { z } from "zod";
+import type { EvidenceQuery } from "../ledger/evidence/statement.ts";
+import { EvidenceError, writeEvidence } from "../ledger/evidence/writeEvidence.ts";
+import { ledgerOperation, type Operation } from "./http/operation.ts";
+import { include, integer, LEDGER_PATH, uuid } from "./http/parameter.ts";
+import { Problem, type ProblemCode } from "./http/problem.ts";
+
+const getEvidence = ledgerOperation(
+  {
+    method: "get",
+    path: "/audit/v1/ledgers/{ledger}/evidence",
+    id: "getEvidence",
+    tag: "Evidence",
+    summary: "An evidence pack, to be checked offline",
+    description:
+      "Of a range, or of a transaction (`txn`), or of the entries of an account (`account`) in a range.",
+    params: LEDGER_PATH,
+    query: z.strictObject({
+      from: integer("seq of the first entry; left out: 0.").optional(),
+      to: integer(
+        "seq of the last entry, itself included; left out: all that a checkpoint covers.",
+      ).optional(),
+      txn: uuid("A transaction; neither a range nor an account goes with it.").optional(),
+      account: z
+        .string()
+        .regex(/^[^/]+\/.+$/s, "must be TYPE/ID, such as User/2819c223")
+        .describe("TYPE/ID as they stand in the leaves: the resource's id, or its keyed token.")
+        .optional(),
+      include,
+    }),
+    raw: { "application/x-tar": "The pack." },
+    problems: ["evidence_empty", "entry_not_covered", "ledger_inconsistent"],
+  },
+  async ({ context, ledger, query: { include, ...wanted } }) => ({
+    kind: "stream",
+    mediaType: "application/x-tar",
+    fileName: `${ledger.name}-evidence.tar`,
+    chunks: refuseAsProblem(
+      writeEvidence(ledger.evidence, {
+        query: readQuery(wanted),
+        madeBy: context.madeBy,
+        now: Date.now(),
+        ...(include === undefined && { withoutAttachments: "they were not asked for" }),
+      }),
+    ),
+  }),
+);
+
+function readQuery({
+  from,
+  to,
+  txn,
+  account,
+}: {
+  from?: number | undefined;
+  to?: number | undefined;
+  txn?: string | undefined;
+  account?: string | undefined;
+}): EvidenceQuery {
+  const range = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
+  if (txn !== undefined) {
+    if (account !== undefined || from !== undefined || to !== undefined)
+      throw new Problem("invalid_parameter", "txn: goes with neither a range nor an account");
+    return { kind: "transaction", txn };
+  }
+  if (account === undefined) return { kind: "range", from: 0, ...range };
+  const slash = account.indexOf("/");
+  return {
+    kind: "account",
+    resourceType: account.slice(0, slash),
+    resourceId: account.slice(slash + 1),
+    ...range,
+  };
+}
+
+const CODES: Readonly<Record<EvidenceError["code"], ProblemCode>> = {
+  nothing_found: "evidence_empty",
+  not_published: "entry_not_covered",
+  bad_query: "invalid_parameter",
+};
+
+async function* refuseAsProblem(pack: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pack;
+  } catch (cause) {
+    if (cause instanceof EvidenceError) throw new Problem(CODES[cause.code], cause.message, { cause });
+    throw cause;
+  }
+}
+
+export const evidenceOperations: readonly Operation[] = [getEvidence];
