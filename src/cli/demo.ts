@@ -17,6 +17,7 @@ import { generateTokenKey } from "../keys/tokenKey.ts";
 import { writeDurably } from "../storage/embedded/file.ts";
 import { lockOwner } from "../storage/embedded/lock.ts";
 import { createLog } from "../telemetry/log.ts";
+import { tamperDemo } from "./demoTamper.ts";
 import { DEFAULT_DATA_DIR } from "./ledgerSource.ts";
 import { printable } from "./printable.ts";
 import { checkRuntime } from "./runtime.ts";
@@ -30,7 +31,7 @@ interface DemoOptions {
 }
 
 /** What `demo.json` holds; secrets of a demonstration, mode 0600. */
-interface DemoFile {
+export interface DemoFile {
   scimBaseUrl: string;
   clientToken: string;
   adminUrl: string;
@@ -54,7 +55,7 @@ const LEDGER = "main";
 
 /** Adds the command. */
 export function registerDemo(program: Command): void {
-  program
+  const demo = program
     .command("demo")
     .description("run everything on this machine and play a day of provisioning through it")
     .option("--no-traffic", "do not play the day")
@@ -64,6 +65,16 @@ export function registerDemo(program: Command): void {
     .action(async (options: DemoOptions) => {
       checkRuntime();
       await runDemo(options);
+    });
+  demo
+    .command("tamper")
+    .description(
+      "edit an old entry of the running demonstration as the database's superuser, and see the alarm",
+    )
+    .action(async (_options: object, command: Command) => {
+      // --data-dir is the demonstration's own option, wherever it stands on the line.
+      const { dataDir } = command.optsWithGlobals<DemoOptions>();
+      if (!(await tamperDemo(dataDir, say))) process.exitCode = 1;
     });
 }
 
@@ -144,8 +155,7 @@ async function play(baseUrl: string, entraBaseUrl: string, secrets: Secrets): Pr
 }
 
 function sayHow(demo: DemoFile, dataDir: string): void {
-  const verify =
-    dataDir === DEFAULT_DATA_DIR ? "npx scimseal verify" : `npx scimseal verify --data-dir ${dataDir}`;
+  const where = dataDir === DEFAULT_DATA_DIR ? "" : ` --data-dir ${dataDir}`;
   say(`
 SCIM base URL  ${demo.scimBaseUrl}
 Client token   ${demo.clientToken}
@@ -157,7 +167,10 @@ Create a user:
 
 See its record, then check the whole ledger:
   curl -sS '${demo.adminUrl}/audit/v1/entries?limit=10' -H 'Authorization: Bearer ${demo.auditorToken}'
-  ${verify}
+  npx scimseal verify${where}
+
+Edit an old entry behind its back, and see the alarm:
+  npx scimseal demo tamper${where}
 
 Ctrl-C stops everything.`);
 }

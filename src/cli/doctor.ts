@@ -2,13 +2,15 @@
  * `scimseal doctor`: looks at everything a running proxy will lean on, and says what to do about each.
  *
  * It changes nothing, writes nothing, and sends the target one read. Exit code 0 unless a check fails. The database's
- * part comes from outside: the storage room knows what durability means.
+ * part comes from outside: the storage room knows what durability means. With --acknowledge it checks nothing and
+ * writes one thing: that a person has taken note of the alarms (doctorAcknowledge.ts).
  */
 import type { Command } from "commander";
 import { isLoopbackHost } from "../config/address.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type Check, errorText, fail, judgeCertificate, ok, warn } from "./check.ts";
+import { type AcknowledgeOptions, acknowledgeAlarms, formatAcknowledgements } from "./doctorAcknowledge.ts";
 import { checkCredentials, checkDataDir, checkKeys, checkListeners } from "./doctorFiles.ts";
 import { printable } from "./printable.ts";
 import { isNodeSupported, MINIMUM_NODE } from "./runtime.ts";
@@ -21,17 +23,40 @@ export type CheckDatabase = (config: Config) => Promise<Check[]>;
 
 const CLOCK_TOLERANCE_MS = 5000;
 
+interface DoctorOptions extends AcknowledgeOptions {
+  acknowledge?: true;
+  json?: true;
+}
+
 /** Adds the command. */
 export function registerDoctor(program: Command, checkDatabase: CheckDatabase): void {
   program
     .command("doctor")
-    .description("check the configuration, keys, permissions, clock, targets and database")
-    .requiredOption("--config <file>", "configuration file")
+    .description(
+      "check the configuration, keys, permissions, clock, targets and database; acknowledge alarms",
+    )
+    .option("--config <file>", "configuration file")
+    .option("--acknowledge", "take note of the open alarms, by an entry in the ledger; checks nothing")
+    .option(
+      "--data-dir <dir>",
+      "with --acknowledge: the data directory of a demonstration, instead of --config",
+    )
+    .option("--alarm <id>", "with --acknowledge: this alarm only")
     .option("--json", "as JSON")
-    .action(async (options: { config: string; json?: true }, command: Command) => {
+    .action(async (options: DoctorOptions, command: Command) => {
+      const write = (text: string, value: unknown) =>
+        command.configureOutput().writeOut?.(options.json ? `${JSON.stringify(value, null, 2)}\n` : text);
+      if (options.acknowledge) {
+        const done = await acknowledgeAlarms(options);
+        write(formatAcknowledgements(done), done);
+        return;
+      }
+      if (options.dataDir !== undefined || options.alarm !== undefined)
+        command.error("error: --data-dir and --alarm go with --acknowledge");
+      if (options.config === undefined)
+        command.error("error: required option '--config <file>' not specified");
       const checks = await runDoctor(options.config, checkDatabase);
-      const text = options.json ? `${JSON.stringify(checks, null, 2)}\n` : formatChecks(checks);
-      command.configureOutput().writeOut?.(text);
+      write(formatChecks(checks), checks);
       if (checks.some(({ status }) => status === "fail")) process.exitCode = 1;
     });
 }

@@ -1,33 +1,139 @@
-// `scimseal export`: the leaves of a ledger, one compact JWS a line, in order. That is all it takes to check chain and
-// signatures elsewhere: `scimseal verify --export FILE --key KEY`, or any JOSE library.
+// `scimseal export`: an evidence pack of a range, a transaction or an account's entries: what an auditor takes home and
+// checks without us. With --leaves the leaves alone, one compact JWS a line. Both stream, whatever their size. A pack
+// that is too large for one file is made in parts: --from where the last one ended.
 
-import { createWriteStream } from "node:fs";
+import { createWriteStream, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
-import { openLedgerSource, type SourceOptions } from "./ledgerSource.ts";
+import { PROGRAM } from "../config/version.ts";
+import type { EvidenceQuery } from "../ledger/evidence/statement.ts";
+import { writeEvidence } from "../ledger/evidence/writeEvidence.ts";
+import { parseCheckpoint } from "../ledger/note/checkpoint.ts";
+import { parseNote } from "../ledger/note/note.ts";
+import { nodeSha256 } from "../ledgerWriter.ts";
+import { DatabaseEvidence } from "../storage/evidenceSource.ts";
+import { type LedgerSource, openLedgerSource, type SourceOptions } from "./ledgerSource.ts";
+
+interface ExportOptions extends SourceOptions {
+  from?: number;
+  to?: number;
+  txn?: string;
+  account?: string;
+  attachments: boolean;
+  checkpoint?: string[];
+  leaves?: true;
+  out?: string;
+}
+
+const TIMEOUT_MS = 120_000;
 
 /** Adds the command. */
 export function registerExport(program: Command): void {
   program
     .command("export")
-    .description("write the entries of a ledger as compact JWS, one a line")
+    .description(
+      "make an evidence pack: entries, proofs, checkpoints and attachments, for an auditor to check offline",
+    )
     .option("--config <file>", "configuration file of the ledger")
     .option("--data-dir <dir>", "data directory with an embedded database (default: .scimseal)")
     .option("--ledger <name>", "which ledger, if there are several")
+    .option("--from <seq>", "first entry (default: 0)", parseSeq)
+    .option("--to <seq>", "last entry (default: the last one under the newest checkpoint)", parseSeq)
+    .option("--txn <uuid>", "the entries of one transaction")
+    .option("--account <type/id>", "the entries that name a resource, such as User/2819c223")
+    .option("--no-attachments", "leave out what entries commit to: bodies and personal facts")
+    .option("--checkpoint <file...>", "checkpoints the auditor has: the pack proves that it continues them")
+    .option("--leaves", "only the entries from the first on, one compact JWS a line; no proofs")
     .option("--out <file>", "file to make; must not exist (default: standard output)")
-    .action(async (options: SourceOptions & { out?: string }) => {
+    .action(async (options: ExportOptions) => {
+      const query = readQuery(options);
+      if (options.leaves !== true && options.out === undefined && process.stdout.isTTY)
+        throw new Error("a pack is not for a terminal: give --out FILE");
       const source = await openLedgerSource(options);
       try {
-        const lines = Readable.from(leaves(source.reader.all(false)));
-        if (options.out === undefined) await pipeline(lines, process.stdout, { end: false });
-        else await pipeline(lines, createWriteStream(options.out, { flags: "wx", mode: 0o600 }));
+        const chunks = options.leaves === true ? leaves(source) : readPack(source, query, options);
+        await write(Readable.from(chunks), options.out);
       } finally {
         await source.close();
       }
     });
 }
 
-async function* leaves(entries: AsyncIterable<{ leaf: string }>): AsyncGenerator<string> {
-  for await (const { leaf } of entries) yield `${leaf}\n`;
+async function* readPack(
+  source: LedgerSource,
+  query: EvidenceQuery,
+  options: ExportOptions,
+): AsyncGenerator<Uint8Array> {
+  const { name, address, origin, pinned, tree } = source;
+  const settings = { origin, keys: pinned, tree, connections: 2, timeoutMs: TIMEOUT_MS };
+  const evidence = new DatabaseEvidence(name, address, settings);
+  try {
+    yield* writeEvidence(evidence, {
+      query,
+      madeBy: PROGRAM,
+      now: Date.now(),
+      digest: nodeSha256,
+      earlierSizes: (options.checkpoint ?? []).map(readSize),
+      ...(!options.attachments && { withoutAttachments: "left out by whoever exported" }),
+    });
+  } finally {
+    await evidence.close();
+  }
+}
+
+async function* leaves({ reader }: LedgerSource): AsyncGenerator<string> {
+  for await (const { leaf } of reader.all(false)) yield `${leaf}\n`;
+}
+
+async function write(chunks: Readable, out: string | undefined): Promise<void> {
+  if (out === undefined) {
+    await pipeline(chunks, process.stdout, { end: false });
+    return;
+  }
+  const file = createWriteStream(out, { flags: "wx", mode: 0o600, flush: true });
+  let isOurs = false;
+  file.once("open", () => {
+    isOurs = true;
+  });
+  try {
+    await pipeline(chunks, file);
+  } catch (cause) {
+    // Half a pack verifies nowhere; a file that was there before is not ours to remove.
+    if (isOurs) await rm(out, { force: true });
+    throw cause;
+  }
+}
+
+function readQuery({ from, to, txn, account, leaves: isLeaves }: ExportOptions): EvidenceQuery {
+  const isRange = from !== undefined || to !== undefined;
+  if (txn !== undefined && (account !== undefined || isRange)) throw new Error("--txn stands alone");
+  if (isLeaves === true && (txn !== undefined || account !== undefined || isRange))
+    throw new Error("--leaves writes all entries: leave out --from, --to, --txn and --account");
+  if (txn !== undefined) return { kind: "transaction", txn: txn.toLowerCase() };
+  if (account === undefined) return { kind: "range", from: from ?? 0, ...(to !== undefined && { to }) };
+  const slash = account.indexOf("/");
+  if (slash < 1 || slash === account.length - 1)
+    throw new Error("--account is TYPE/ID, such as User/2819c223-7f76-453a-919d-413861904646");
+  return {
+    kind: "account",
+    resourceType: account.slice(0, slash),
+    resourceId: account.slice(slash + 1),
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+  };
+}
+
+function readSize(file: string): number {
+  const note = parseNote(readFileSync(file));
+  const checkpoint = typeof note === "string" ? note : parseCheckpoint(note.text);
+  if (typeof checkpoint === "string") throw new Error(`--checkpoint ${file}: ${checkpoint}`);
+  return checkpoint.size;
+}
+
+function parseSeq(text: string): number {
+  const seq = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(seq)) throw new Error(`${text} is no place of an entry: a whole number from 0`);
+  return seq;
 }

@@ -1,15 +1,19 @@
 // Where verify and export find a ledger: by configuration file or by data directory, live or at rest. Keys come from
 // outside the database: the configuration's pinned keys, the data directory's memory of them, or the reader's own.
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../config/load.ts";
 import { loadPinned } from "../keys/keyring.ts";
+import type { ExpectedCheckpoint } from "../ledger/evidence/treeAudit.ts";
 import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
 import { addressesOf, readRemembered } from "../ledgers.ts";
+import { nodeSha256 } from "../ledgerWriter.ts";
 import { openEmbedded } from "../storage/embedded/embedded.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
 import { LedgerReader } from "../storage/reader.ts";
+import { TreeStore } from "../storage/treeStore.ts";
+import { readPinnedKeys } from "./pinnedKeys.ts";
 
 export const DEFAULT_DATA_DIR = ".scimseal";
 
@@ -24,24 +28,37 @@ export interface LedgerSource {
   name: string;
   origin: string;
   pinned: readonly PublicKey[];
+  /** The reader's role. */
+  address: DatabaseAddress;
   reader: LedgerReader;
+  tree: TreeStore;
+  /** Checkpoints that are kept outside the database. */
+  anchors: readonly ExpectedCheckpoint[];
   close(): Promise<void>;
 }
 
+const TIMEOUT_MS = 120_000;
 const quiet = { info() {}, warn() {}, error() {} };
 
 /** Opens the named ledger, or the only one. Throws with what to do when there is none or several. */
 export async function openLedgerSource(options: SourceOptions): Promise<LedgerSource> {
   const found =
     options.config === undefined ? await fromDataDir(options) : await fromConfig(options.config, options);
-  const pinned = options.key ? loadPinned(options.key) : found.pinned;
-  const reader = new LedgerReader(found.name, found.address, { connections: 2, timeoutMs: 120_000 });
+  const { name, origin, address } = found;
+  const pinned = options.key ? readPinnedKeys(options.key).keys : found.pinned;
+  const settings = { connections: 2, timeoutMs: TIMEOUT_MS };
+  const reader = new LedgerReader(name, address, settings);
+  const tree = new TreeStore(name, address, { ...settings, digest: nodeSha256 });
   return {
-    name: found.name,
-    origin: found.origin,
+    name,
+    origin,
     pinned,
+    address,
     reader,
+    tree,
+    anchors: readAnchors(found.anchorDirectories, name),
     close: async () => {
+      await tree.close();
       await reader.close();
       await found.close();
     },
@@ -53,7 +70,16 @@ interface Found {
   origin: string;
   pinned: readonly PublicKey[];
   address: DatabaseAddress;
+  anchorDirectories: readonly string[];
   close(): Promise<void>;
+}
+
+/** `NAME.checkpoint` in each directory that has one. One that cannot be read is an error: it may be the one that tells. */
+function readAnchors(directories: readonly string[], ledger: string): ExpectedCheckpoint[] {
+  return directories
+    .map((directory) => join(directory, `${ledger}.checkpoint`))
+    .filter((file) => existsSync(file))
+    .map((file) => ({ name: `anchor ${file}`, note: readFileSync(file, "utf8") }));
 }
 
 async function fromConfig(file: string, options: SourceOptions): Promise<Found> {
@@ -69,6 +95,7 @@ async function fromConfig(file: string, options: SourceOptions): Promise<Found> 
     origin: ledger.origin,
     pinned: options.key ? [] : loadPinned(ledger.pinnedKeys),
     address: addressesOf(database, embedded?.urls).reader,
+    anchorDirectories: [join(config.dataDir, "anchors"), ...ledger.anchors.directories],
     close: async () => embedded?.close(),
   };
 }
@@ -90,6 +117,7 @@ async function fromDataDir(options: SourceOptions): Promise<Found> {
     origin: ledger.origin,
     pinned: ledger.pinned.flatMap((jwk) => parsePublicJwk(jwk) ?? []),
     address: { connectionString: embedded.urls.reader, requireSync: [] },
+    anchorDirectories: [join(dataDir, "anchors")],
     close: () => embedded.close(),
   };
 }

@@ -1,76 +1,146 @@
-// `scimseal verify`: checks a whole ledger, from its database or from an export, with keys pinned outside of it. Exit
-// status 0 only if all is well, 1 if something was found, 2 if it could not be checked.
+// `scimseal verify`: checks a ledger in its database, as it is published, or what was taken from it: an evidence pack
+// or its leaves; with keys pinned outside of it. Exit status 0 only if all is well, 1 if something was found, 2 if it
+// could not be checked.
 
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { fastVerify } from "../keys/fastVerify.ts";
-import { loadPinned } from "../keys/keyring.ts";
-import { type Finding, LedgerVerifier } from "../ledger/verify.ts";
+import type { ExpectedCheckpoint } from "../ledger/evidence/treeAudit.ts";
+import { verifyPack } from "../ledger/evidence/verifyPack.ts";
+import { LedgerVerifier } from "../ledger/verify.ts";
 import { nodeSha256 } from "../ledgerWriter.ts";
 import { openLedgerSource, type SourceOptions } from "./ledgerSource.ts";
-import { printable } from "./printable.ts";
+import { readPinnedKeys, readWitnesses } from "./pinnedKeys.ts";
+import { PreparedRows } from "./preparedRows.ts";
+import { Progress } from "./progress.ts";
+import { SignatureThreads } from "./signatureThreads.ts";
+import { verifyLive } from "./verifyLive.ts";
+import { describeLedger, describePack, type LedgerReport, printReport } from "./verifyReport.ts";
+import { verifyUrl } from "./verifyUrl.ts";
 
 interface VerifyOptions extends SourceOptions {
+  pack?: string;
+  url?: string;
   export?: string;
+  checkpoint?: string;
+  tokenFile?: string;
+  origin?: string;
+  witness?: string[];
+  witnessesNeeded?: number;
+  threads?: number;
   json?: true;
 }
 
-interface Report {
-  ok: boolean;
-  size: number;
-  findings: readonly Finding[];
-  head: string;
-  open: number;
+interface Tools {
+  threads: SignatureThreads;
+  progress: Progress;
 }
+
+const PAGE_LINES = 1_000;
 
 /** Adds the command. */
 export function registerVerify(program: Command): void {
   program
     .command("verify")
-    .description("check every entry, signature, link and attachment of a ledger")
+    .description(
+      "check every entry, signature, link, attachment and proof of a ledger or of an evidence pack",
+    )
     .option("--config <file>", "configuration file of the ledger")
     .option("--data-dir <dir>", "data directory with an embedded database (default: .scimseal)")
-    .option("--export <file>", "an export instead of a database; needs --key")
     .option("--ledger <name>", "which ledger, if there are several")
-    .option("--key <file...>", "pinned public key (JWK or JWKS); default: the configuration's")
+    .option("--pack <file>", "an evidence pack instead of a database; needs --key")
+    .option("--url <prefix>", "a published ledger (…/ledgers/NAME) instead of a database; needs --key")
+    .option("--export <file>", "leaves, one a line, instead of a database; needs --key")
+    .option(
+      "--key <key...>",
+      "pinned public key: vkey, or file with vkey, JWK or JWKS; default: the configuration's",
+    )
+    .option("--checkpoint <file>", "a signed checkpoint from earlier or elsewhere that must be continued")
+    .option("--origin <name>", "the ledger's origin, for --pack and --url")
+    .option("--witness <vkey...>", "witnesses that must have cosigned the checkpoint of --pack")
+    .option("--witnesses-needed <count>", "how many of them (default: all)", parseCount)
+    .option("--token-file <file>", "file with an auditor's token for --url")
+    .option("--threads <count>", "threads for signatures (default: one a core, at most 8)", parseCount)
     .option("--json", "print the report as JSON")
     .action(async (options: VerifyOptions) => {
-      const report =
-        options.export === undefined
-          ? await verifyLive(options)
-          : await verifyExport(options.export, options);
-      print(report, options.json === true);
-      process.exitCode = report.ok ? 0 : 1;
+      const tools = { threads: new SignatureThreads(options.threads), progress: new Progress() };
+      try {
+        await verify(options, tools);
+      } finally {
+        tools.progress.end();
+        await tools.threads.close();
+      }
     });
 }
 
-async function verifyLive(options: VerifyOptions): Promise<Report> {
+async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
+  const chosen = (["pack", "url", "export"] as const).filter((name) => options[name] !== undefined);
+  if (chosen.length > 1) throw new Error(`say one of ${chosen.map((name) => `--${name}`).join(", ")}`);
+  if (options.witness && options.pack === undefined) throw new Error("--witness is for --pack");
+  const asJson = options.json === true;
+  const outside: ExpectedCheckpoint[] =
+    options.checkpoint === undefined
+      ? []
+      : [{ name: options.checkpoint, note: readFileSync(options.checkpoint, "utf8") }];
+  if (options.pack !== undefined) {
+    const report = await checkPack(options.pack, options, outside[0]?.note, tools);
+    return printReport(report, describePack(report), asJson);
+  }
+  if (options.export !== undefined) {
+    if (outside.length > 0)
+      throw new Error("--checkpoint is not for --export, which has no tree; use --pack");
+    const report = await verifyLeaves(options.export, options, tools);
+    return printReport(report, describeLedger(report), asJson);
+  }
+  if (options.url !== undefined) {
+    const { keys, origin } = pinnedOf(options, "--url");
+    const token = options.tokenFile && readFileSync(options.tokenFile, "utf8").trim();
+    const report = await verifyUrl({
+      ...tools,
+      url: options.url,
+      origin: options.origin ?? origin,
+      pinned: keys,
+      outside,
+      ...(token && { token }),
+    });
+    return printReport(report, describeLedger(report), asJson);
+  }
   const source = await openLedgerSource(options);
   try {
-    const { origin, pinned } = source;
-    return await source.reader.verify({ origin, pinned, verify: fastVerify, digest: nodeSha256 });
+    const report = await verifyLive(source, { ...tools, outside: [...outside, ...source.anchors] });
+    printReport(report, describeLedger(report), asJson);
   } finally {
     await source.close();
   }
 }
 
-async function verifyExport(file: string, options: VerifyOptions): Promise<Report> {
-  if (!options.key)
-    throw new Error("--export needs --key: a key that comes with the evidence proves nothing");
-  const verifier = new LedgerVerifier({
-    pinned: loadPinned(options.key),
+async function checkPack(file: string, options: VerifyOptions, earlier: string | undefined, tools: Tools) {
+  const pinned = pinnedOf(options, "--pack");
+  const origin = options.origin ?? pinned.origin;
+  const witnesses = options.witness && readWitnesses(options.witness, options.witnessesNeeded);
+  let done = 0;
+  return verifyPack(createReadStream(file, { highWaterMark: 1 << 20 }), {
+    pinned: pinned.keys,
     verify: fastVerify,
+    verifyBatch: tools.threads.verifyBatch,
     digest: nodeSha256,
+    onEntry: () => tools.progress.show(++done, 0, "entries"),
+    ...(origin !== undefined && { origin }),
+    ...(earlier !== undefined && { earlier }),
+    ...(witnesses && { witnesses }),
   });
-  let seq = 0;
-  for await (const leaf of createInterface({
-    input: createReadStream(file),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })) {
-    verifier.push({ seq: seq++, leaf });
+}
+
+async function verifyLeaves(file: string, options: VerifyOptions, tools: Tools): Promise<LedgerReport> {
+  const { keys } = pinnedOf(options, "--export");
+  const rows = new PreparedRows(tools.threads, keys);
+  const verifier = new LedgerVerifier({ pinned: keys, verify: rows.verify, digest: nodeSha256 });
+  for await (const row of rows.rows(readLines(file))) {
+    verifier.push(row);
+    tools.progress.show(row.seq + 1, 0, "entries");
   }
-  if (seq === 0)
+  if (verifier.size === 0)
     verifier.findings.push({ seq: 0, code: "ledger_empty", detail: "the export has no entries" });
   const { findings, size, head, open } = verifier;
   return {
@@ -82,18 +152,25 @@ async function verifyExport(file: string, options: VerifyOptions): Promise<Repor
   };
 }
 
-function print(report: Report, asJson: boolean): void {
-  if (asJson) {
-    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-    return;
+async function* readLines(file: string): AsyncGenerator<{ seq: number; leaf: string }[]> {
+  let page: { seq: number; leaf: string }[] = [];
+  let seq = 0;
+  const lines = createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+  for await (const leaf of lines) {
+    page.push({ seq: seq++, leaf });
+    if (page.length < PAGE_LINES) continue;
+    yield page;
+    page = [];
   }
-  const { ok, size, findings, head, open } = report;
-  for (const { seq, code, detail } of findings)
-    process.stdout.write(`entry ${seq}: ${code}: ${printable(detail)}\n`);
-  const opened = open > 0 ? ` ${open} transaction(s) have no outcome yet.` : "";
-  process.stdout.write(
-    ok
-      ? `OK: ${size} entries, every signature, link and attachment checked. Head ${head}.${opened}\n`
-      : `BROKEN: ${findings.length} finding(s) in ${size} entries.${opened}\n`,
-  );
+  if (page.length > 0) yield page;
+}
+
+function pinnedOf(options: VerifyOptions, what: string) {
+  if (!options.key) throw new Error(`${what} needs --key: a key that comes with the evidence proves nothing`);
+  return readPinnedKeys(options.key);
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw new Error(`${text} is not a number from 0 to 999`);
+  return Number(text);
 }

@@ -1,0 +1,94 @@
+// What the verifying commands report, in words and as JSON. A verdict says what it stands on: "OK" alone would hide
+// that nothing from outside was compared.
+
+import type { PackReport } from "../ledger/evidence/verifyPack.ts";
+import { printable } from "./printable.ts";
+
+/** Something found; without `seq` it concerns the whole. */
+export interface ReportFinding {
+  seq?: number;
+  code: string;
+  detail: string;
+}
+
+/** A ledger read from its first entry on. */
+export interface LedgerReport {
+  ok: boolean;
+  size: number;
+  /** base64url leaf hash of the newest entry. */
+  head: string;
+  /** Transactions without an outcome. */
+  open: number;
+  findings: readonly ReportFinding[];
+}
+
+/** A ledger with its tree. */
+export interface TreeReport extends LedgerReport {
+  /** Root of the tree of all entries, padded base64. */
+  root: string;
+  /** Signed checkpoints that agreed. */
+  checkpoints: number;
+  /** Tiles that agreed. */
+  tiles: number;
+  /** Size of the largest agreeing checkpoint from outside the place that was verified. */
+  comparedUpTo: number | undefined;
+}
+
+/** Writes a report to standard output and sets the exit status: 0 if all is well, 1 if not. */
+export function printReport(report: { ok: boolean }, words: string, asJson: boolean): void {
+  process.stdout.write(asJson ? `${JSON.stringify(report, null, 2)}\n` : words);
+  process.exitCode = report.ok ? 0 : 1;
+}
+
+export function describeLedger(report: LedgerReport | TreeReport): string {
+  const { ok, size, findings, head, open } = report;
+  const opened = open > 0 ? ` ${open} transaction(s) have no outcome yet.` : "";
+  const verdict = ok
+    ? `OK: ${size} entries, every signature, link and attachment checked. Head ${head}.${opened}\n`
+    : `BROKEN: ${findings.length} finding(s) in ${size} entries.${opened}\n`;
+  return `${describeFindings(findings)}${verdict}${"root" in report ? describeTree(report) : ""}`;
+}
+
+function describeTree({ size, root, checkpoints, tiles, comparedUpTo }: TreeReport): string {
+  const compared = `Tree: root ${root}; ${checkpoints} checkpoint(s) and ${tiles} stored tile(s) agree.\n`;
+  if (comparedUpTo === undefined)
+    return `${compared}NOT ANCHORED: no checkpoint from outside was compared, so entries cut off at the end would not show. Give an earlier one: --checkpoint FILE.\n`;
+  const since = size > comparedUpTo ? ` Not anchored: entries ${comparedUpTo} to ${size - 1}.` : "";
+  return `${compared}Anchored up to entry ${comparedUpTo - 1} by a checkpoint from outside.${since}\n`;
+}
+
+export function describePack(report: PackReport): string {
+  const { ok, entries, proved, attachments, firstSeq, lastSeq, origin, sizes, root } = report;
+  const lines = [
+    ok
+      ? `OK: ${entries} entries of ${printable(origin)}, from ${firstSeq} to ${lastSeq}: every signature checked, ${proved} proved to be in the tree, ${attachments} attachment(s) checked.`
+      : `BROKEN: ${report.findings.length + report.findingsLeftOut} finding(s) in ${entries} entries.`,
+  ];
+  if (sizes.last !== undefined)
+    lines.push(`Tree: ${sizes.last} entries, root ${root}, signed by a pinned key.`);
+  lines.push(
+    report.completeness === "gap_free"
+      ? "Complete: no entry is left out between the first and the last."
+      : "A selection: that no other entry belongs to it is the exporter's word.",
+  );
+  for (const line of report.statement?.leftOut ?? []) lines.push(`Not in it: ${printable(line)}`);
+  const { witnesses, earlier } = report;
+  if (witnesses.threshold > 0)
+    lines.push(`Witnesses: ${witnesses.cosigned} of yours cosigned it, you ask for ${witnesses.threshold}.`);
+  lines.push(
+    earlier
+      ? `${earlier.isContinued ? "It continues" : "NOT SHOWN to continue"} your checkpoint of ${earlier.size} entries.`
+      : "NOT ANCHORED: compared with no checkpoint of yours; give an earlier one: --checkpoint FILE.",
+  );
+  const more = report.findingsLeftOut > 0 ? `… and ${report.findingsLeftOut} finding(s) more\n` : "";
+  return `${describeFindings(report.findings)}${more}${lines.join("\n")}\n`;
+}
+
+function describeFindings(findings: readonly ReportFinding[]): string {
+  return findings
+    .map(
+      ({ seq, code, detail }) =>
+        `${seq === undefined ? "the whole" : `entry ${seq}`}: ${code}: ${printable(detail)}\n`,
+    )
+    .join("");
+}

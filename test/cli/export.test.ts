@@ -1,0 +1,114 @@
+// `scimseal export`: packs from a real ledger, which verify, and what cannot be exported is said.
+
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { takeApart } from "../ledger/evidence/packs.ts";
+import { dropDatabase, makeDatabase, querySql, type TestDatabase } from "../storage/writerHarness.ts";
+import { makePublished, type PublishedLedger, run, saveCheckpoint, verifyJson } from "./publishedLedger.ts";
+
+let database: TestDatabase;
+let ledger: PublishedLedger;
+let count = 0;
+
+beforeAll(async () => {
+  database = await makeDatabase();
+});
+afterAll(() => dropDatabase(database));
+
+async function exportPack(...args: string[]): Promise<string> {
+  ledger ??= await makePublished(database, 300);
+  const out = join(ledger.dir, `pack-${++count}.tar`);
+  await run("export", "--config", ledger.configFile, "--out", out, ...args);
+  return out;
+}
+
+async function verifyPack(pack: string, ...args: string[]) {
+  return verifyJson("--pack", pack, "--key", ledger.keyFile, "--threads", "2", ...args);
+}
+
+test("the whole ledger", async () => {
+  const pack = await exportPack();
+  const { status, report } = await verifyPack(pack);
+  expect(report).toMatchObject({
+    ok: true,
+    entries: 601,
+    proved: 601,
+    attachments: 600,
+    completeness: "gap_free",
+    sizes: { last: 601 },
+    findings: [],
+  });
+  expect(status).toBe(0);
+  expect((await stat(pack)).mode & 0o777).toBe(0o600);
+  const { text } = await run("verify", "--pack", pack, "--key", ledger.vkey);
+  expect(text).toMatch(/^OK: 601 entries/);
+  expect(text).toContain("NOT ANCHORED");
+});
+
+test("a range, and the next one from where it ended, with an earlier checkpoint each", async () => {
+  const first = await exportPack("--from", "0", "--to", "299");
+  const second = await exportPack("--from", "300");
+  expect((await verifyPack(first)).report).toMatchObject({ ok: true, entries: 300 });
+  expect((await verifyPack(second)).report).toMatchObject({ ok: true, entries: 301, firstSeq: 300 });
+  const early = await saveCheckpoint(ledger, database, 1);
+  expect((await verifyPack(second, "--checkpoint", early)).codes).toEqual(["earlier_not_compared"]);
+  const told = await exportPack("--from", "300", "--checkpoint", early);
+  expect((await verifyPack(told, "--checkpoint", early)).report).toMatchObject({
+    ok: true,
+    earlier: { isContinued: true },
+  });
+});
+
+test("a transaction, open or closed", async () => {
+  await exportPack();
+  const [row] = await querySql(
+    database.urls.superuser,
+    `SELECT txn FROM ${ledger.schema}.entry WHERE seq = 1`,
+  );
+  const txn = String(row?.txn);
+  const { report } = await verifyPack(await exportPack("--txn", txn.toUpperCase()));
+  expect(report).toMatchObject({ ok: true, entries: 2, firstSeq: 1 });
+  await expect(exportPack("--txn", "019cad8f-ac03-7000-8000-000000000000")).rejects.toThrow("no transaction");
+});
+
+test("without attachments", async () => {
+  const pack = await exportPack("--no-attachments", "--to", "10");
+  expect((await verifyPack(pack)).report).toMatchObject({ ok: true, attachments: 0 });
+  const names = (await takeApart(await readFile(pack))).map(({ name }) => name);
+  expect(names.filter((name) => name.startsWith("attachments/"))).toEqual([]);
+});
+
+test("leaves only, as before", async () => {
+  const out = await exportPack("--leaves");
+  expect((await readFile(out, "latin1")).trimEnd().split("\n")).toHaveLength(601);
+  const { status, text } = await run("verify", "--export", out, "--key", ledger.keyFile);
+  expect([status, text.slice(0, 15)]).toEqual([0, "OK: 601 entries"]);
+  await writeFile(`${out}-cut`, (await readFile(out, "latin1")).split("\n").toSpliced(7, 1).join("\n"));
+  const cut = await verifyJson("--export", `${out}-cut`, "--key", ledger.keyFile);
+  expect([cut.status, cut.codes[0]]).toEqual([1, "seq_mismatch@7"]);
+});
+
+test("a damaged ledger gives a pack that does not verify", async () => {
+  const damaged = await makePublished(database, 20);
+  await damaged.tamper(
+    `UPDATE ${damaged.schema}.attachment SET content = 'x' WHERE seq = 3 AND name = 'body'`,
+  );
+  const out = join(damaged.dir, "pack.tar");
+  await run("export", "--config", damaged.configFile, "--out", out);
+  const { codes } = await verifyJson("--pack", out, "--key", damaged.keyFile);
+  expect(codes).toEqual(["attachment_mismatch@3"]);
+});
+
+test("what cannot be exported is said, and leaves no file", async () => {
+  await expect(exportPack("--to", "601")).rejects.toThrow("covers entries up to 600");
+  await expect(exportPack("--from", "9", "--to", "8")).rejects.toThrow("no entries from 9 to 8");
+  await expect(exportPack("--account", "User/none")).rejects.toThrow("name no User none");
+  await expect(exportPack("--account", "User")).rejects.toThrow("TYPE/ID");
+  await expect(exportPack("--leaves", "--to", "8")).rejects.toThrow("--leaves writes all");
+  await expect(stat(join(ledger.dir, `pack-${count}.tar`))).rejects.toThrow("ENOENT");
+  const mine = join(ledger.dir, `pack-${count + 1}.tar`);
+  await writeFile(mine, "mine");
+  await expect(exportPack()).rejects.toThrow("EEXIST");
+  expect(await readFile(mine, "utf8")).toBe("mine");
+});

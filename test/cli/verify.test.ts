@@ -1,0 +1,192 @@
+// `scimseal verify` on a live ledger, on a published one, on leaves: what a superuser does to entries, tiles and
+// checkpoints is found and named; what nothing from outside was compared with is never called anchored.
+
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatPinnedJwk } from "../../src/keys/signer.ts";
+import { newSigner } from "../ledger/chain.ts";
+import { publish } from "../monitor/publisher/publisherHarness.ts";
+import { dropDatabase, makeDatabase, passOne, type TestDatabase } from "../storage/writerHarness.ts";
+import { makePublished, run, saveCheckpoint, serveLog, verifyJson } from "./publishedLedger.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await makeDatabase();
+});
+afterAll(() => dropDatabase(database));
+
+describe("a live ledger", () => {
+  test("entries, tiles and checkpoints agree; without a checkpoint from outside that is said", async () => {
+    const ledger = await makePublished(database, 150);
+    const { status, report } = await verifyJson("--config", ledger.configFile);
+    expect(report).toMatchObject({ ok: true, size: 301, findings: [], open: 0 });
+    expect(Number(report.checkpoints)).toBeGreaterThanOrEqual(2);
+    expect([status, report.tiles, report.comparedUpTo]).toEqual([0, 1, undefined]);
+    const { text } = await run("verify", "--config", ledger.configFile);
+    expect(text).toMatch(/^OK: 301 entries/);
+    expect(text).toContain("NOT ANCHORED");
+    const checkpoint = await saveCheckpoint(ledger, database);
+    const anchored = await run("verify", "--config", ledger.configFile, "--checkpoint", checkpoint);
+    expect(anchored.text).toContain("Anchored up to entry 300");
+  });
+
+  test("the data directory's anchor is compared without being named, and says up to where", async () => {
+    const ledger = await makePublished(database, 20);
+    const { mkdir, rename } = await import("node:fs/promises");
+    await mkdir(join(ledger.dir, "anchors"));
+    await rename(
+      await saveCheckpoint(ledger, database, 11),
+      join(ledger.dir, `anchors/${ledger.name}.checkpoint`),
+    );
+    const { report } = await verifyJson("--config", ledger.configFile);
+    expect(report.comparedUpTo).toBeGreaterThanOrEqual(11);
+    expect(report.ok).toBe(true);
+  });
+
+  test("a rotated key is followed by entries and checkpoints", async () => {
+    const ledger = await makePublished(database, 40);
+    const next = newSigner();
+    const writer = await ledger.writer({ reloadSigner: async () => next });
+    await writer.append({
+      body: { type: "event", event: { name: "key-rotated", kid: next.kid, jwk: next.publicJwk } },
+      attachments: [],
+    });
+    await passOne(await ledger.writer({ signer: next, reloadSigner: async () => next }));
+    const publisher = await publish(ledger, { signer: next, reloadSigner: async () => next });
+    await publisher.reaches(ledger.size + 3);
+    await publisher.publisher.stop();
+    const { report } = await verifyJson("--config", ledger.configFile);
+    expect(report).toMatchObject({ ok: true, findings: [] });
+    const pack = join(ledger.dir, "rotated.tar");
+    await run("export", "--config", ledger.configFile, "--out", pack);
+    expect((await verifyJson("--pack", pack, "--key", ledger.keyFile)).report).toMatchObject({
+      ok: true,
+      rotations: 1,
+    });
+  });
+
+  test.each([
+    ["an entry is changed", "UPDATE $.entry SET leaf = reverse(leaf) WHERE seq = 100", "malformed@100"],
+    [
+      "an entry and its hash are exchanged for another's",
+      "UPDATE $.entry e SET leaf = o.leaf, leaf_hash = o.leaf_hash FROM $.entry o WHERE o.seq = 101 AND e.seq = 103",
+      "seq_mismatch@103",
+    ],
+    [
+      "a tile has a flipped bit",
+      "UPDATE $.tile SET hashes = set_byte(hashes, 32 * 7, 1 + get_byte(hashes, 32 * 7) % 255) WHERE index = 0",
+      "tile_mismatch@7",
+    ],
+    [
+      "a checkpoint's note is changed",
+      "UPDATE $.checkpoint SET note = replace(note, '=', 'A') WHERE id = (SELECT min(id) FROM $.checkpoint)",
+      "checkpoint_untrusted",
+    ],
+    [
+      "a checkpoint's root is changed",
+      "UPDATE $.checkpoint SET root = sha256(root) WHERE id = (SELECT max(id) FROM $.checkpoint)",
+      "checkpoint_mismatch@300",
+    ],
+    [
+      "the newest five are deleted",
+      "DELETE FROM $.entry WHERE seq > 295; DELETE FROM $.attachment WHERE seq > 295; DELETE FROM $.outcome WHERE seq > 295",
+      "checkpoint_ahead@296",
+    ],
+    ["the middle is deleted", "DELETE FROM $.entry WHERE seq BETWEEN 200 AND 201", "missing@200"],
+  ])("%s", async (_, statement, code) => {
+    const ledger = await makePublished(database, 150);
+    await ledger.tamper(statement.replaceAll("$", ledger.schema));
+    const { status, codes } = await verifyJson("--config", ledger.configFile);
+    expect(codes).toContain(code);
+    expect(status).toBe(1);
+  });
+
+  test("the newest are deleted with their checkpoints: only one from outside shows it", async () => {
+    const ledger = await makePublished(database, 100);
+    const checkpoint = await saveCheckpoint(ledger, database);
+    await ledger.tamper(
+      ["entry", "attachment", "outcome"]
+        .map((table) => `DELETE FROM ${ledger.schema}.${table} WHERE seq > 100`)
+        .concat(`DELETE FROM ${ledger.schema}.checkpoint WHERE size > 101`)
+        .join("; "),
+    );
+    expect((await verifyJson("--config", ledger.configFile)).report.ok).toBe(true);
+    const { status, codes } = await verifyJson("--config", ledger.configFile, "--checkpoint", checkpoint);
+    expect([status, codes]).toEqual([1, ["checkpoint_ahead@101"]]);
+  });
+});
+
+describe("a published ledger", () => {
+  test("it verifies by its tiles, with a vkey or a JWK, and against an earlier checkpoint", async () => {
+    const ledger = await makePublished(database, 150);
+    const url = await serveLog(ledger, database);
+    const checkpoint = await saveCheckpoint(ledger, database, 10);
+    const { status, report } = await verifyJson(
+      "--url",
+      url,
+      "--key",
+      ledger.vkey,
+      "--checkpoint",
+      checkpoint,
+    );
+    expect(report).toMatchObject({ ok: true, size: 301, findings: [], open: 0 });
+    expect([status, Number(report.comparedUpTo) >= 10, report.tiles]).toEqual([0, true, 3]);
+    expect((await verifyJson("--url", `${url}/`, "--key", ledger.keyFile)).report).toMatchObject({
+      ok: true,
+    });
+  });
+
+  test("a changed bundle, tile or checkpoint is found; what is not there is an error", async () => {
+    const ledger = await makePublished(database, 150);
+    const verify = async (file: string, change: (bytes: Uint8Array) => Uint8Array | undefined) => {
+      const url = await serveLog(ledger, database, (path, bytes) => (path === file ? change(bytes) : bytes));
+      return (await verifyJson("--url", url, "--key", ledger.keyFile)).codes;
+    };
+    const flip = (at: number) => (bytes: Uint8Array) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+    expect(await verify("tile/entries/001.p/45", flip(700))).toEqual(
+      expect.arrayContaining(["tile_mismatch@256"]),
+    );
+    expect(await verify("tile/0/001.p/45", flip(64))).toEqual(["tile_mismatch@258"]);
+    expect(await verify("tile/1/000.p/1", flip(31))).toEqual(["tile_mismatch@0"]);
+    expect((await verify("checkpoint", flip(ledger.origin.length + 10))).length).toBe(1);
+    await expect(verify("tile/entries/000", () => undefined)).rejects.toThrow("404");
+    await expect(verify("tile/entries/000", (bytes) => bytes.subarray(0, 90))).rejects.toThrow(
+      "no bundle of 256",
+    );
+  });
+
+  test("a token goes by https, or nowhere but to this machine", async () => {
+    const ledger = await makePublished(database, 1);
+    const tokenFile = join(ledger.dir, "token");
+    await writeFile(tokenFile, "secret");
+    const args = ["--url", "http://ledger.example/l", "--key", ledger.keyFile, "--token-file", tokenFile];
+    await expect(run("verify", ...args)).rejects.toThrow("https only");
+  });
+});
+
+describe("what is asked for", () => {
+  test("nothing is believed without a key of one's own", async () => {
+    for (const flag of ["--pack", "--url", "--export"])
+      await expect(run("verify", flag, "x")).rejects.toThrow(`${flag} needs --key`);
+  });
+
+  test("one thing at a time", async () => {
+    await expect(run("verify", "--pack", "a", "--url", "b", "--key", "c")).rejects.toThrow("say one of");
+    await expect(run("verify", "--url", "b", "--witness", "w")).rejects.toThrow("--witness is for --pack");
+  });
+
+  test("keys that are none are refused with the reason", async () => {
+    const ledger = await makePublished(database, 1);
+    const other = join(ledger.dir, "other.jwk");
+    await writeFile(other, formatPinnedJwk(newSigner().publicJwk));
+    const pack = join(ledger.dir, "pack.tar");
+    await run("export", "--config", ledger.configFile, "--out", pack);
+    expect((await verifyJson("--pack", pack, "--key", other)).status).toBe(1);
+    await expect(run("verify", "--pack", pack, "--key", `${ledger.vkey}x`)).rejects.toThrow("--key");
+    const vkeyFile = join(ledger.dir, "vkey");
+    await writeFile(vkeyFile, `${ledger.vkey}\n`);
+    expect((await verifyJson("--pack", pack, "--key", vkeyFile)).status).toBe(0);
+    expect((await readFile(pack)).length % 512).toBe(0);
+  });
+});
