@@ -9,26 +9,35 @@ import { getHeapStatistics } from "node:v8";
 import { MemoryStore } from "express-rate-limit";
 import type { Logger } from "pino";
 import { createAdminServer } from "./admin.ts";
+import { nameKeys } from "./audit/context.ts";
 import { AuditorAuthenticator } from "./auth/auditors.ts";
 import { ClientAuthenticator } from "./auth/clients.ts";
 import { CredentialStore } from "./auth/credentialStore.ts";
 import { TOKEN_REQUEST_BYTES, tokenEndpoint } from "./auth/tokenEndpoint.ts";
 import { compileNetworks } from "./config/address.ts";
 import type { Config, ListenerTls } from "./config/schema.ts";
+import { PROGRAM } from "./config/version.ts";
+import { fastVerify } from "./keys/fastVerify.ts";
 import type { EventName } from "./ledger/entry.ts";
 import { Ledgers } from "./ledgers.ts";
+import type { WatchState } from "./ledgerWatch.ts";
 import { newUuid } from "./ledgerWriter.ts";
+import type { Alarm } from "./monitor/alarm/alarm.ts";
 import { BodyBudget, BodyHold, readBody } from "./proxy/client/body.ts";
 import { clientAddress } from "./proxy/client/clientAddress.ts";
 import { headerText } from "./proxy/client/passage.ts";
 import { createScimServer } from "./proxy/client/server.ts";
-import type { Connector, ProxyContext } from "./proxy/connector.ts";
+import type { Connector, Ledger, ProxyContext } from "./proxy/connector.ts";
 import { Pipeline } from "./proxy/pipeline.ts";
 import { Refusal } from "./proxy/refusal.ts";
 import { sendRefusal } from "./proxy/reply.ts";
 import { Target } from "./proxy/target/target.ts";
+import { AppendError } from "./storage/appendError.ts";
 import type { EmbeddedUrls } from "./storage/embedded/embedded.ts";
 import { Metrics } from "./telemetry/metrics.ts";
+import { WatchThread } from "./watchThread.ts";
+
+const NOTHING_WATCHED: WatchState = { alarms: [], verified: 0, anchored: 0, published: 0 };
 
 /** How long a stop waits for the writes under way; longer than any target's deadline should be. */
 const DRAIN_MS = 60_000;
@@ -54,14 +63,30 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       size: () => writer.size,
       openTransactions: () => writer.openTransactions,
       isReady: () => writer.status.ready,
+      openAlarms: () => watchOf(name).alarms.length,
+      verified: () => watchOf(name).verified,
+      published: () => watchOf(name).published,
+      anchored: () => watchOf(name).anchored,
     })),
   );
+  let watch: WatchThread | undefined;
+  const watchOf = (name: string) => watch?.stateOf(name) ?? NOTHING_WATCHED;
   await ledgers.open(config, log, (ledger) => ({
     batchCommitted: (entries, durationMs) => metrics.batchCommitted(ledger, entries, durationMs),
   }));
   const closers: (() => Promise<void> | void)[] = [() => ledgers.close()];
   try {
-    return await listen(config, log, ledgers, metrics, closers);
+    watch = new WatchThread({
+      ledgers: [...ledgers.all.values()].map((ledger) => ledger.watch),
+      log,
+      record: (name, event) =>
+        ledgerOf(ledgers, name).writer.append({ body: { type: "event", event }, attachments: [] }),
+      onRaised: (name, { code }) => metrics.alarmRaised(name, code),
+    });
+    const thread = watch;
+    closers.push(() => thread.stop());
+    await watch.start();
+    return await listen(config, log, ledgers, watchOf, metrics, closers);
   } catch (cause) {
     for (const close of closers.reverse()) await close();
     throw cause;
@@ -72,6 +97,7 @@ async function listen(
   config: Config,
   log: Logger,
   ledgers: Ledgers,
+  watchOf: (ledger: string) => WatchState,
   metrics: Metrics,
   closers: (() => Promise<void> | void)[],
 ): Promise<App> {
@@ -120,7 +146,24 @@ async function listen(
   const admin = createAdminServer({
     audit: {
       authenticate: (authorization) => auditors.authenticate(authorization),
-      readers: new Map([...ledgers.all.values()].map(({ name, reader }) => [name, reader])),
+      ledgers: new Map(
+        [...ledgers.all.values()].map(
+          ({ name, config: { origin, publish }, reader, tree, evidence, pinned }) => [
+            name,
+            {
+              origin,
+              reader,
+              tree,
+              evidence,
+              publish,
+              keys: async () => nameKeys(origin, await tree.keys(pinned, fastVerify)),
+              anchored: () => ({ size: watchOf(name).anchored }),
+            },
+          ],
+        ),
+      ),
+      madeBy: PROGRAM,
+      onError: (err) => log.error({ err }, "the audit API could not answer from a ledger"),
     },
     registry: metrics.registry,
     readiness: () => [
@@ -128,6 +171,10 @@ async function listen(
       ...[...ledgers.all.values()].flatMap(({ name, writer: { status } }) =>
         status.ready ? [] : [{ reason: status.code, ledger: name, detail: status.detail }],
       ),
+      ...[...ledgers.all.keys()].flatMap((name) => {
+        const { blocked } = watchOf(name);
+        return blocked ? [{ reason: "tampered", ledger: name, detail: describeAlarm(blocked) }] : [];
+      }),
     ],
     ...(adminTls ? { tls: adminTls } : {}),
   });
@@ -143,7 +190,7 @@ async function listen(
       connector: name,
       ids: connector.ids,
       tokenKey: ledger.tokenKey,
-      ledger: ledger.writer,
+      ledger: gate(ledger.writer, () => watchOf(ledger.name).blocked),
       target,
       publicBase: `${publicUrl}/${name}/scim/v2`,
       redact: connector.redact,
@@ -186,6 +233,22 @@ async function listen(
       return stopped;
     },
   };
+}
+
+/** A ledger that takes no new intents while an alarm about tampering is open; what is under way gets its outcome. */
+function gate(writer: Ledger, blocked: () => Alarm | undefined): Ledger {
+  return {
+    append: async (draft) => {
+      const alarm = draft.body.type === "request" ? blocked() : undefined;
+      if (alarm) throw new AppendError("tampered", describeAlarm(alarm), "no");
+      return writer.append(draft);
+    },
+  };
+}
+
+function describeAlarm({ id, code, seq }: Alarm): string {
+  const place = seq === undefined ? "" : ` at entry ${seq}`;
+  return `alarm ${id}: ${code}${place}; see the log, run scimseal verify, then scimseal doctor --acknowledge`;
 }
 
 function ledgerOf(ledgers: Ledgers, name: string) {

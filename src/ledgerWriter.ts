@@ -55,7 +55,7 @@ export function nextKeyPath(file: string): string {
 }
 
 /** The signing key that the ledger expects: a rotation may have crashed after its entry and before its rename. */
-function reloadSigner(file: string, expected: readonly PublicKey[]): Signer {
+export function reloadSigner(file: string, expected: readonly PublicKey[]): Signer {
   const next = nextKeyPath(file);
   const candidates = [file, ...(existsSync(next) ? [next] : [])].map((path) => loadSigner(path));
   const [current] = candidates;

@@ -11,13 +11,16 @@ import type { Config, LedgerConfig } from "./config/schema.ts";
 import { loadPinned } from "./keys/keyring.ts";
 import { loadTokenKey, type TokenKey } from "./keys/tokenKey.ts";
 import { formatPublicJwk, type PublicJwk, type PublicKey } from "./ledger/key.ts";
-import { createWriter, type WriterSettings } from "./ledgerWriter.ts";
+import type { WatchSettings } from "./ledgerWatch.ts";
+import { createWriter, nodeSha256, type WriterSettings } from "./ledgerWriter.ts";
 import { Recovery } from "./proxy/recovery.ts";
 import { type EmbeddedPostgres, type EmbeddedUrls, startEmbedded } from "./storage/embedded/embedded.ts";
 import { writeDurably } from "./storage/embedded/file.ts";
+import { DatabaseEvidence } from "./storage/evidenceSource.ts";
 import { connect, type DatabaseAddress, roleOf } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
 import { migrate } from "./storage/schema.ts";
+import { TreeStore } from "./storage/treeStore.ts";
 import type { LedgerWriter, WriterObserver } from "./storage/writer.ts";
 
 /** One ledger, open. */
@@ -26,9 +29,12 @@ export interface OpenLedger {
   config: LedgerConfig;
   writer: LedgerWriter;
   reader: LedgerReader;
+  tree: TreeStore;
+  evidence: DatabaseEvidence;
   recovery: Recovery;
   tokenKey: TokenKey;
   pinned: readonly PublicKey[];
+  watch: WatchSettings;
 }
 
 /** Connection strings for each role; `owner` only where migrations may be run. */
@@ -104,15 +110,30 @@ export class Ledgers {
     const writer = createWriter(writerSettings(config, name, addresses.writer), log, observer);
     await writer.start();
     const reader = new LedgerReader(name, addresses.reader, { connections: 4, timeoutMs: READ_TIMEOUT_MS });
+    const tree = new TreeStore(name, addresses.reader, {
+      connections: 4,
+      timeoutMs: READ_TIMEOUT_MS,
+      digest: nodeSha256,
+    });
+    const evidence = new DatabaseEvidence(name, addresses.reader, {
+      origin: ledger.origin,
+      keys: pinned,
+      tree,
+      connections: 2,
+      timeoutMs: READ_TIMEOUT_MS,
+    });
     const recovery = new Recovery({ ledgerName: name, address: addresses.writer, ledger: writer, log });
     const open = {
       name,
       config: ledger,
       writer,
       reader,
+      tree,
+      evidence,
       recovery,
       tokenKey: loadTokenKey(ledger.tokenKey.file, ledger.origin),
       pinned,
+      watch: watchSettings(config, name, addresses),
     };
     this.all.set(name, open);
     await recovery.start();
@@ -120,10 +141,12 @@ export class Ledgers {
   }
 
   async close(): Promise<void> {
-    for (const { writer, reader, recovery } of this.all.values()) {
+    for (const { writer, reader, tree, evidence, recovery } of this.all.values()) {
       await recovery.stop();
       await writer.stop();
       await reader.close();
+      await evidence.close();
+      await tree.close();
     }
     this.all.clear();
     await this.#embedded?.stop();
@@ -142,6 +165,32 @@ export function writerSettings(config: Config, name: string, database: DatabaseA
     appendDeadlineMs: config.appendDeadlineMs,
     signingKeyFile: ledger.signingKey.file,
     pinnedKeyFiles: ledger.pinnedKeys,
+  };
+}
+
+/** What the watch of an open ledger is made from. */
+function watchSettings(config: Config, name: string, { writer, reader }: RoleAddresses): WatchSettings {
+  const ledger = config.ledgers[name];
+  if (!ledger) throw new Error(`no ledger is called ${name}`);
+  const { directories, url } = ledger.anchors;
+  return {
+    writer: writerSettings(config, name, writer),
+    reader,
+    dataDir: config.dataDir,
+    publish: ledger.publish,
+    anchors: {
+      directories,
+      ...(url
+        ? { url: { url: url.url, ...(url.token === undefined ? {} : { token: url.token.reveal() }) } }
+        : {}),
+    },
+    witnesses: ledger.witnesses,
+    monitor: ledger.monitor,
+    webhooks: config.alarms.webhooks.map(({ url: address, secret, format }) => ({
+      url: address.reveal(),
+      secret: secret.reveal(),
+      format,
+    })),
   };
 }
 

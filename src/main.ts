@@ -12,6 +12,7 @@ import { printable } from "./cli/printable.ts";
 import { registerServe } from "./cli/serve.ts";
 import { registerToken } from "./cli/token.ts";
 import { registerVerify } from "./cli/verify.ts";
+import { registerWitness } from "./cli/witness.ts";
 
 const program = new Command("scimseal")
   .description(
@@ -27,6 +28,7 @@ for (const register of [
   registerKeys,
   registerVerify,
   registerExport,
+  registerWitness,
 ]) {
   register(program);
 }

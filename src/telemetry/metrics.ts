@@ -11,6 +11,12 @@ export interface LedgerGauges {
   size(): number;
   openTransactions(): number;
   isReady(): boolean;
+  openAlarms(): number;
+  /** Entries that the monitor verified as they came. */
+  verified(): number;
+  /** Leaves under the newest checkpoint, and under the newest that counts as anchored. */
+  published(): number;
+  anchored(): number;
 }
 
 export class Metrics {
@@ -21,6 +27,7 @@ export class Metrics {
   readonly #forward: Histogram<"connector" | "outcome">;
   readonly #append: Histogram<"ledger">;
   readonly #batch: Histogram<"ledger">;
+  readonly #alarms: Counter<"ledger" | "code">;
 
   constructor(ledgers: () => readonly LedgerGauges[]) {
     const registers = [this.registry];
@@ -65,6 +72,24 @@ export class Metrics {
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
       registers,
     });
+    this.#alarms = new Counter({
+      name: "scimseal_alarms_total",
+      help: "Alarms raised by this instance, by what was found.",
+      labelNames: ["ledger", "code"],
+      registers,
+    });
+    ledgerGauge("scimseal_alarms_open", "Alarms that nobody acknowledged yet.", (ledger) =>
+      ledger.openAlarms(),
+    );
+    ledgerGauge("scimseal_verified_entries", "Entries that the monitor verified as they came.", (ledger) =>
+      ledger.verified(),
+    );
+    ledgerGauge("scimseal_published_entries", "Entries under the newest checkpoint.", (ledger) =>
+      ledger.published(),
+    );
+    ledgerGauge("scimseal_anchored_entries", "Entries under the newest anchored checkpoint.", (ledger) =>
+      ledger.anchored(),
+    );
     ledgerGauge(
       "scimseal_ledger_entries",
       "Entries in the ledger, as far as this instance knows.",
@@ -101,6 +126,10 @@ export class Metrics {
 
   forwarded(connector: string, outcome: string, durationMs: number): void {
     this.#forward.observe({ connector, outcome }, durationMs / 1000);
+  }
+
+  alarmRaised(ledger: string, code: string): void {
+    this.#alarms.inc({ ledger, code });
   }
 
   batchCommitted(ledger: string, entries: number, durationMs: number): void {

@@ -309,7 +309,7 @@ describe("the entries API", () => {
   });
 
   test.each(["POST", "PUT", "PATCH", "DELETE"])("an auditor cannot %s", async (method) => {
-    expect((await entries("", system.auditorToken, method)).status).toBe(404);
+    expect((await entries("", system.auditorToken, method)).status).toBe(405);
   });
 
   test.each([

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 /** From the ground up. A room may import from floors below it and from itself. */
 const FLOORS: readonly (readonly string[])[] = [
   ["ledger", "scim"],
-  ["config", "telemetry"],
+  ["config", "telemetry", "verifier"],
   ["keys", "auth", "storage"],
   ["proxy", "audit", "monitor", "archive"],
   ["app"],
@@ -19,6 +19,9 @@ const FLOORS: readonly (readonly string[])[] = [
 const TOP_FILES: Readonly<Record<string, string>> = {
   "ledgers.ts": "app",
   "ledgerWriter.ts": "app",
+  "ledgerWatch.ts": "app",
+  "watchThread.ts": "app",
+  "watchThreadMain.ts": "app",
   "admin.ts": "app",
   "app.ts": "app",
   "main.ts": "cli",
@@ -45,6 +48,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "ipaddr.js": ["config"],
   scimmy: ["demo"],
   "scimmy-routers": ["demo"],
+  vite: ["verifier"],
 };
 const PURE = new Set(["ledger", "scim"]);
 

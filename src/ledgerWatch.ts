@@ -1,0 +1,221 @@
+// Everything that watches one ledger beside its writer: the publisher of its tree, the anchors, the witnesses, the
+// monitor, the alarms and their webhooks. It holds no state of its own and writes no entries itself: what must stand in
+// the ledger it asks the writer for. Runs on the watch thread, so that verifying never takes a turn from the traffic.
+
+import { join } from "node:path";
+import { fastVerify } from "./keys/fastVerify.ts";
+import { loadPinned } from "./keys/keyring.ts";
+import { loadSigner } from "./keys/signer.ts";
+import { type LogKey, makeLogKey, parseVerifierKey, type WitnessKey } from "./ledger/note/verifierKey.ts";
+import { proveConsistency } from "./ledger/tree/tileProof.ts";
+import { newUuid, nodeSha256, reloadSigner, type WriterSettings } from "./ledgerWriter.ts";
+import { type Alarm, Alarms } from "./monitor/alarm/alarm.ts";
+import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
+import { Webhooks, type WebhookTarget } from "./monitor/alarm/webhook.ts";
+import { dataDirAnchor, directoryAnchor } from "./monitor/anchor/anchorFile.ts";
+import { AnchorKeeper } from "./monitor/anchor/anchorKeeper.ts";
+import { UrlAnchor } from "./monitor/anchor/anchorUrl.ts";
+import { Monitor } from "./monitor/monitor.ts";
+import { createPost } from "./monitor/post.ts";
+import { Publisher } from "./monitor/publisher/publisher.ts";
+import { WitnessClient, Witnesses } from "./monitor/witness/witnessClient.ts";
+import { MonitorDatabase } from "./storage/monitorDatabase.ts";
+import type { DatabaseAddress } from "./storage/postgres.ts";
+import { LedgerReader } from "./storage/reader.ts";
+import { type StoredCheckpoint, TreeStore } from "./storage/treeStore.ts";
+import type { WriterLog } from "./storage/writer.ts";
+
+/** Plain data; holds connection strings and secrets, so never to be logged. */
+export interface WatchSettings {
+  writer: WriterSettings;
+  reader: DatabaseAddress;
+  dataDir: string;
+  publish: { intervalMs: number; heartbeatMs: number };
+  anchors: { directories: readonly string[]; url?: { url: string; token?: string } };
+  witnesses: { threshold: number; list: readonly { vkey: string; url: string }[] };
+  monitor: { onTamper: "refuse" | "alarm"; entriesPerSecond: number };
+  webhooks: readonly WebhookTarget[];
+}
+
+/** What the rest of the process knows of it. */
+export interface WatchState {
+  /** The alarm for which the ledger must take no writes. */
+  blocked?: Alarm;
+  alarms: readonly Alarm[];
+  /** Entries verified as they came. */
+  verified: number;
+  /** The tree of this size counts as anchored; 0: none does. */
+  anchored: number;
+  /** Leaves under the newest checkpoint. */
+  published: number;
+}
+
+export interface WatchDeps {
+  log: WriterLog;
+  /** Appends an event entry; resolves when its commit is proved. */
+  record(event: AlarmEvent): Promise<unknown>;
+  onRaised(alarm: Alarm): void;
+  /** Whatever may have changed the state. */
+  onChange(): void;
+}
+
+const TIMEOUT_MS = 30_000;
+
+export class LedgerWatch {
+  readonly #reader: LedgerReader;
+  readonly #tree: TreeStore;
+  readonly #keeper: AnchorKeeper;
+  readonly #witnesses: Witnesses;
+  readonly #isWitnessed: boolean;
+  readonly #alarms: Alarms;
+  readonly #monitor: Monitor;
+  readonly #publisher: Publisher;
+  readonly #webhooks: Webhooks;
+  readonly #post = createPost();
+
+  constructor(settings: WatchSettings, deps: WatchDeps) {
+    const { writer, reader, dataDir, publish, monitor } = settings;
+    const { ledger, origin } = writer;
+    const { log } = deps;
+    const pinned = loadPinned(writer.pinnedKeyFiles);
+    const { now } = Date;
+    const digest = nodeSha256;
+    this.#reader = new LedgerReader(ledger, reader, { connections: 2, timeoutMs: TIMEOUT_MS });
+    this.#tree = new TreeStore(ledger, reader, { connections: 2, timeoutMs: TIMEOUT_MS, digest });
+    this.#webhooks = new Webhooks({ targets: settings.webhooks, post: this.#post, now, log });
+    this.#alarms = new Alarms({
+      ledger,
+      onTamper: monitor.onTamper,
+      record: deps.record,
+      log,
+      onRaised: (alarm) => {
+        deps.onRaised(alarm);
+        deps.onChange();
+      },
+      notify: (alarm, isBlocked) => this.#webhooks.raise(alarm, { name: ledger, origin, isBlocked }),
+      uuid: newUuid,
+      now,
+    });
+    const onFinding = this.#alarms.raise.bind(this.#alarms);
+    const keys = async (): Promise<LogKey[]> =>
+      (await this.#tree.keys(pinned, fastVerify)).all.map(({ bytes }) => makeLogKey(origin, bytes));
+    this.#keeper = new AnchorKeeper({
+      anchors: anchorsOf(dataDir, ledger, settings.anchors),
+      tree: this.#tree,
+      keys,
+      verify: fastVerify,
+      digest,
+      now,
+      log,
+      onFinding,
+    });
+    this.#witnesses = new Witnesses({
+      clients: settings.witnesses.list.map(
+        ({ vkey, url }) =>
+          new WitnessClient({
+            witness: { key: witnessKeyOf(vkey), url },
+            post: this.#post,
+            prove: (from, to) => proveConsistency({ size: to, reader: this.#tree }, from, to, digest),
+            now,
+          }),
+      ),
+      threshold: settings.witnesses.threshold,
+      newestSize: async () => (await this.#tree.latestCheckpoint())?.size ?? 0,
+      // An anchor keeps what the witnesses said, too.
+      onAnchored: (note, { size, root }) => {
+        this.#keeper.keep({ size, root, note });
+        deps.onChange();
+      },
+      onFinding,
+      log,
+      now,
+    });
+    this.#isWitnessed = settings.witnesses.threshold > 0;
+    this.#publisher = new Publisher({
+      ledger,
+      origin,
+      database: writer.database,
+      signer: loadSigner(writer.signingKeyFile),
+      reloadSigner: async (expected) => reloadSigner(writer.signingKeyFile, expected),
+      pinned,
+      verify: fastVerify,
+      digest,
+      intervalMs: publish.intervalMs,
+      heartbeatMs: publish.heartbeatMs,
+      now,
+      log,
+      guard: () => this.#keeper.check(),
+      onCheckpoint: (checkpoint) => this.#published(checkpoint),
+      onFinding,
+    });
+    this.#monitor = new Monitor({
+      ledger,
+      origin,
+      pinned,
+      reader: this.#reader,
+      store: this.#tree,
+      database: new MonitorDatabase(ledger, reader, { timeoutMs: TIMEOUT_MS }),
+      alarms: this.#alarms,
+      digest,
+      log,
+      now,
+      positionFile: join(dataDir, `monitor-${ledger}.json`),
+      entriesPerSecond: monitor.entriesPerSecond,
+      checkAnchors: () => this.#keeper.check(),
+    });
+  }
+
+  get state(): WatchState {
+    const blocked = this.#alarms.isBlocked();
+    return {
+      ...(blocked ? { blocked } : {}),
+      alarms: this.#alarms.open,
+      verified: this.#monitor.status.verified,
+      anchored: this.#isWitnessed ? this.#witnesses.status.anchoredTo : this.#keeper.size,
+      published: this.#publisher.status.size,
+    };
+  }
+
+  /**
+   * Resolves when this ledger may be written as far as the anchors and earlier alarms say; what is found then shows in
+   * `state.blocked`. Rejects if the ledger cannot be read.
+   */
+  async start(): Promise<void> {
+    await this.#monitor.start();
+    await this.#keeper.check();
+    await this.#publisher.start();
+  }
+
+  /** Ends everything in good order. */
+  async stop(): Promise<void> {
+    await this.#publisher.stop();
+    await this.#monitor.stop();
+    await this.#witnesses.stop();
+    await this.#keeper.settled();
+    this.#webhooks.stop();
+    this.#post.close();
+    await this.#reader.close();
+    await this.#tree.close();
+  }
+
+  #published(checkpoint: StoredCheckpoint): void {
+    this.#keeper.keep(checkpoint);
+    this.#witnesses.offer(checkpoint.note);
+  }
+}
+
+function anchorsOf(dataDir: string, ledger: string, { directories, url }: WatchSettings["anchors"]) {
+  const token = url?.token;
+  return [
+    dataDirAnchor(dataDir, ledger),
+    ...directories.map((directory) => directoryAnchor(directory, ledger)),
+    ...(url ? [new UrlAnchor({ url: url.url, ...(token === undefined ? {} : { token: () => token }) })] : []),
+  ];
+}
+
+function witnessKeyOf(vkey: string): WitnessKey {
+  const key = parseVerifierKey(vkey);
+  // The configuration was checked when it was read.
+  if (typeof key === "string" || key.type !== "witness") throw new Error(`${vkey} is not a witness's key`);
+  return key;
+}
