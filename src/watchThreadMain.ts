@@ -1,5 +1,6 @@
 // The watch thread, seen from inside: makes a watch for each ledger, passes on what they say and ask for.
 
+import { constants, setPriority } from "node:os";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { LedgerWatch, type WatchSettings } from "./ledgerWatch.ts";
 import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
@@ -19,6 +20,9 @@ const log: WriterLog = { info: logAs("info"), warn: logAs("warn"), error: logAs(
 
 const recording = new Map<number, { resolve(): void; reject(error: Error): void }>();
 let nextId = 1;
+
+// Verification gives way to traffic. On Linux this is about the calling thread; elsewhere it would slow the whole process.
+if (process.platform === "linux") setPriority(constants.priority.PRIORITY_LOW);
 
 // Passed as it was given by WatchThread.
 await serve(workerData as readonly WatchSettings[]);
