@@ -11,6 +11,8 @@ export { type VerifySignature, verifySignature } from "./ed25519.ts";
 export type Base64urlEncoder = (bytes: Uint8Array) => string;
 
 export interface ParsedLeaf {
+  /** The exact bytes of the leaf. */
+  bytes: Uint8Array;
   kid: string;
   /** ASCII bytes that the signature covers. */
   signingInput: Uint8Array;
@@ -48,28 +50,41 @@ export function parseLeaf(leaf: string): ParsedLeaf | string {
   const parts = leaf.split(".");
   const [header, payload, signature] = parts;
   if (parts.length !== 3 || !header || !payload || !signature) return "not a compact JWS of three parts";
-  const headerBytes = decodeBase64url(header);
   const payloadBytes = decodeBase64url(payload);
   const signatureBytes = decodeBase64url(signature);
-  if (!headerBytes || !payloadBytes || !signatureBytes) return "not canonical base64url";
+  if (!payloadBytes || !signatureBytes) return "not canonical base64url";
   if (signatureBytes.length !== 64) return "the signature is not 64 bytes";
-  let kid: unknown;
+  const kid = parseHeader(header);
+  if (kid === undefined) return "the header is not this format's";
   let claims: unknown;
   try {
-    kid = (JSON.parse(decoder.decode(headerBytes)) as { kid?: unknown } | null)?.kid;
     claims = JSON.parse(decoder.decode(payloadBytes));
   } catch (cause) {
     return `not UTF-8 JSON: ${cause instanceof Error ? cause.name : "unreadable"}`;
   }
-  // Re-format and compare: only the one spelling of the header that this format has is accepted.
-  if (typeof kid !== "string" || formatHeader(kid) !== header) return "the header is not this format's";
   if (!isEntry(claims)) return "the payload is not an entry of this format";
+  const bytes = encoder.encode(leaf);
   return {
+    bytes,
     kid,
-    signingInput: encoder.encode(`${header}.${payload}`),
+    signingInput: bytes.subarray(0, header.length + 1 + payload.length),
     signature: signatureBytes,
     claims,
   };
+}
+
+/** The `kid` of a protected header. Re-format and compare: only the one spelling that this format has is accepted. */
+function parseHeader(header: string): string | undefined {
+  if (header === lastHeader.text) return lastHeader.kid;
+  const bytes = decodeBase64url(header);
+  if (!bytes) return undefined;
+  try {
+    const kid: unknown = (JSON.parse(decoder.decode(bytes)) as { kid?: unknown } | null)?.kid;
+    return typeof kid === "string" && formatHeader(kid) === header ? kid : undefined;
+  } catch {
+    // Not UTF-8, or not JSON: no header of ours.
+    return undefined;
+  }
 }
 
 /**

@@ -8,7 +8,7 @@ import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import type { Entry } from "./entry.ts";
 import { commitTo, equalBytes, GENESIS_PREV, hashLeaf, type Sha256, sha256 } from "./hash.ts";
 import { type PublicKey, parsePublicJwk } from "./key.ts";
-import { parseLeaf, type VerifySignature, verifySignature } from "./leaf.ts";
+import { type ParsedLeaf, parseLeaf, type VerifySignature, verifySignature } from "./leaf.ts";
 
 export type FindingCode =
   | "attachment_mismatch"
@@ -111,8 +111,11 @@ export class LedgerVerifier {
       return undefined;
     }
     const before = this.findings.length;
-    const claims = this.#checkLeaf(row);
-    this.#previous = hashLeaf(new TextEncoder().encode(row.leaf), this.#digest);
+    const parsed = parseLeaf(row.leaf);
+    const bytes = typeof parsed === "string" ? new TextEncoder().encode(row.leaf) : parsed.bytes;
+    const hash = hashLeaf(bytes, this.#digest);
+    const claims = this.#checkLeaf(row, parsed, hash);
+    this.#previous = hash;
     this.#previousBad = this.findings.length > before;
     this.#next = row.seq + 1;
     return claims;
@@ -129,9 +132,8 @@ export class LedgerVerifier {
     this.#previousBad = true;
   }
 
-  #checkLeaf(row: StoredEntry): Entry | undefined {
+  #checkLeaf(row: StoredEntry, parsed: ParsedLeaf | string, hash: Uint8Array): Entry | undefined {
     const { seq } = row;
-    const parsed = parseLeaf(row.leaf);
     if (typeof parsed === "string") {
       this.#find(seq, "malformed", `the leaf is unreadable: ${parsed}`);
       return undefined;
@@ -146,7 +148,7 @@ export class LedgerVerifier {
     if (this.#previous && !this.#previousBad && claims.prev !== encodeBase64url(this.#previous)) {
       this.#find(seq, "link_broken", "prev is not the leaf hash of the entry before");
     }
-    this.#checkColumns(row, claims);
+    this.#checkColumns(row, claims, hash);
     if (row.attachments) this.#checkAttachments(seq, claims, row.attachments);
     this.#followTransaction(seq, claims);
     this.#followRotation(claims);
@@ -172,8 +174,7 @@ export class LedgerVerifier {
   }
 
   /** The table's own columns must say what the signed leaf says, or a query could be lied to. */
-  #checkColumns(row: StoredEntry, claims: Entry): void {
-    const hash = hashLeaf(new TextEncoder().encode(row.leaf), this.#digest);
+  #checkColumns(row: StoredEntry, claims: Entry, hash: Uint8Array): void {
     if (row.leafHash && !equalBytes(row.leafHash, hash)) {
       this.#find(row.seq, "column_mismatch", "column leaf_hash is not the hash of the leaf");
     }
