@@ -1,8 +1,9 @@
-// npm run bench [-- throughput|memory] [--json] [--rounds N] [--seconds S] [--writes N]
+// npm run bench [-- throughput|memory|verify] [--json] [--rounds N] [--seconds S] [--writes N]
 
 import { parseArgs } from "node:util";
 import { measureMemory } from "./memory.ts";
 import { measureThroughput } from "./throughput.ts";
+import { measureVerify } from "./verify.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,9 +23,11 @@ const report =
     ? await measureThroughput({ rounds: Number(values.rounds), seconds: Number(values.seconds) }, say)
     : what === "memory"
       ? await measureMemory(Number(values.writes), say)
-      : undefined;
+      : what === "verify"
+        ? await measureVerify(say)
+        : undefined;
 if (report === undefined) {
-  process.stderr.write(`there is no benchmark called ${what}; there are: throughput, memory\n`);
+  process.stderr.write(`there is no benchmark called ${what}; there are: throughput, memory, verify\n`);
   process.exitCode = 2;
 } else {
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
