@@ -37,8 +37,8 @@ const CHECKPOINTS = 200;
 const MAX_BACK = 20;
 /** Entries between two breaths. */
 const BREATH = 50;
-/** Leaf hashes that wait for a checkpoint: 32 MiB. */
-const MAX_PENDING = 1_000_000;
+/** Leaf hashes that wait for a checkpoint, some 12 MiB of them. Beyond, checkpoints on the way are compared by tiles. */
+const MAX_PENDING = 100_000;
 
 export class HeadFollower {
   readonly #options: HeadOptions;
