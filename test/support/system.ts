@@ -18,9 +18,12 @@ import { loadPinned } from "../../src/keys/keyring.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../src/keys/signer.ts";
 import { createTokenKey, generateTokenKey, type TokenKey } from "../../src/keys/tokenKey.ts";
 import type { Entry } from "../../src/ledger/entry.ts";
+import { equalBytes } from "../../src/ledger/hash.ts";
 import { parseLeaf } from "../../src/ledger/leaf.ts";
+import { hashLevels } from "../../src/ledger/tree/treeLevels.ts";
 import type { StoredEntry } from "../../src/ledger/verify.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
+import { TreeStore } from "../../src/storage/treeStore.ts";
 
 export const ORIGIN = "test.scimseal.example/main";
 
@@ -244,9 +247,21 @@ export async function checkInvariants(input: InvariantInput): Promise<InvariantR
     { connectionString: input.superuserUrl, requireSync: [] },
     { connections: 2, timeoutMs: 30_000 },
   );
+  const tree = new TreeStore(
+    "main",
+    { connectionString: input.superuserUrl, requireSync: [] },
+    { connections: 1, timeoutMs: 30_000 },
+  );
   try {
     const pinned = loadPinned([join(input.dataDir, "keys/main.genesis.pub.jwk")]);
     const { findings } = await reader.verify({ origin: ORIGIN, pinned, verify: fastVerify });
+    const checkpoint = await tree.latestCheckpoint();
+    if (checkpoint) {
+      const { root } = hashLevels(await tree.leafHashes(0, checkpoint.size));
+      const seq = checkpoint.size - 1;
+      if (!equalBytes(root, checkpoint.root))
+        findings.push({ seq, code: "seq_mismatch", detail: "the newest checkpoint is of another tree" });
+    }
     const entries = await readEntries(reader);
     const key = await tokenKeyOf(input.dataDir);
     const digests = new Map<string, number>();
@@ -268,6 +283,7 @@ export async function checkInvariants(input: InvariantInput): Promise<InvariantR
       .filter((txn) => outcomes.get(txn)?.length !== 1);
     return { findings, unrecorded, unclosed: unclosed.slice(input.mayBeOpen ?? 0) };
   } finally {
+    await tree.close();
     await reader.close();
   }
 }
