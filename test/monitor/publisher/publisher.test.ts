@@ -284,3 +284,25 @@ test("it outlives a database that goes away, and a stop does not wait for its pa
   expect(performance.now() - startedAt).toBeLessThan(2_000);
   expect(one.findings).toEqual([]);
 });
+
+test("two instances write one ledger under load, each with its publisher: one gapless tree, no fork, nothing lost", async () => {
+  const ledger = await makeLedger(database);
+  const writers = [await ledger.writer(), await ledger.writer()];
+  const publishers = [await publish(ledger), await publish(ledger)];
+  for (let round = 0; round < 3; round++) {
+    await Promise.all([
+      ...writers.map((writer) => passMany(writer, 60)),
+      ...(round === 1 ? [killPublisher(ledger)] : []),
+    ]);
+  }
+  const size = 1 + 2 * 3 * 60 * writers.length;
+  for (const { reaches } of publishers) await reaches(size);
+  for (const { publisher } of publishers) await publisher.stop();
+  expect(publishers.flatMap(({ findings }) => findings)).toEqual([]);
+  const entries = await ledger.entries();
+  expect(entries.map(({ claims }) => claims.seq)).toEqual(Array.from({ length: size }, (_, seq) => seq));
+  expect(new Set(entries.map(({ claims }) => claims.instance)).size).toBe(2);
+  expect((await ledger.verify()).findings).toEqual([]);
+  const all = await expectPublished(ledger, treeOf(ledger, database));
+  expect(all.at(-1)?.size).toBe(size);
+});
