@@ -3,15 +3,15 @@
 
 import { Command } from "commander";
 import { registerDemo } from "./cli/demo.ts";
-import { registerDoctor } from "./cli/doctor.ts";
-import { checkDatabase } from "./cli/doctorDatabase.ts";
+import { registerDoctor } from "./cli/doctor/doctor.ts";
+import { checkDatabase } from "./cli/doctor/doctorDatabase.ts";
 import { registerExport } from "./cli/export.ts";
 import { registerInit } from "./cli/init.ts";
 import { registerKeys } from "./cli/keys.ts";
 import { printable } from "./cli/printable.ts";
 import { registerServe } from "./cli/serve.ts";
 import { registerToken } from "./cli/token.ts";
-import { registerVerify } from "./cli/verify.ts";
+import { registerVerify } from "./cli/verify/verify.ts";
 import { registerWitness } from "./cli/witness.ts";
 
 const program = new Command("scimseal")

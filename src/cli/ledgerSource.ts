@@ -13,7 +13,7 @@ import { openEmbedded } from "../storage/embedded/embedded.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
 import { LedgerReader } from "../storage/reader.ts";
 import { TreeStore } from "../storage/treeStore.ts";
-import { readPinnedKeys } from "./pinnedKeys.ts";
+import { readPinnedKeys } from "./verify/pinnedKeys.ts";
 
 export const DEFAULT_DATA_DIR = ".scimseal";
 

@@ -5,8 +5,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Check, errorText, judgeCertificate } from "../../src/cli/check.ts";
-import { checkNode, formatChecks, registerDoctor, runDoctor } from "../../src/cli/doctor.ts";
+import { type Check, errorText, judgeCertificate } from "../../src/cli/doctor/check.ts";
+import { checkNode, formatChecks, registerDoctor, runDoctor } from "../../src/cli/doctor/doctor.ts";
 import { createSetup } from "../../src/cli/setup.ts";
 import { runCommand } from "./run.ts";
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { stringify } from "yaml";
 import { registerExport } from "../../src/cli/export.ts";
-import { registerVerify } from "../../src/cli/verify.ts";
+import { registerVerify } from "../../src/cli/verify/verify.ts";
 import { formatPinnedJwk } from "../../src/keys/signer.ts";
 import { formatVerifierKey, makeLogKey } from "../../src/ledger/note/verifierKey.ts";
 import { formatTile } from "../../src/ledger/tree/tile.ts";

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { registerVerify } from "../../src/cli/verify.ts";
+import { registerVerify } from "../../src/cli/verify/verify.ts";
 import { formatPinnedJwk } from "../../src/keys/signer.ts";
 import { verifySignature } from "../../src/ledger/leaf.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";

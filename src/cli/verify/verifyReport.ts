@@ -1,8 +1,8 @@
 // What the verifying commands report, in words and as JSON. A verdict says what it stands on: "OK" alone would hide
 // that nothing from outside was compared.
 
-import type { PackReport } from "../ledger/evidence/verifyPack.ts";
-import { printable } from "./printable.ts";
+import type { PackReport } from "../../ledger/evidence/verifyPack.ts";
+import { printable } from "../printable.ts";
 
 /** Something found; without `seq` it concerns the whole. */
 export interface ReportFinding {

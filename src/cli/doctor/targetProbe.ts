@@ -7,9 +7,9 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { TLSSocket } from "node:tls";
-import { assertAllowedHost, guardedLookup } from "../config/address.ts";
-import type { TargetAuth } from "../config/connector.ts";
-import type { TargetConfig } from "../config/schema.ts";
+import { assertAllowedHost, guardedLookup } from "../../config/address.ts";
+import type { TargetAuth } from "../../config/connector.ts";
+import type { TargetConfig } from "../../config/schema.ts";
 
 /** What a server answered. */
 export interface ProbeAnswer {

@@ -2,10 +2,10 @@
 // a file with a JWK or JWKS. A vkey of a log also says which ledger it is for.
 
 import { existsSync, readFileSync } from "node:fs";
-import { loadPinned } from "../keys/keyring.ts";
-import { type PublicKey, thumbprint } from "../ledger/key.ts";
-import { parseWitnessPolicy, type WitnessPolicy } from "../ledger/note/logPolicy.ts";
-import { parseVerifierKey } from "../ledger/note/verifierKey.ts";
+import { loadPinned } from "../../keys/keyring.ts";
+import { type PublicKey, thumbprint } from "../../ledger/key.ts";
+import { parseWitnessPolicy, type WitnessPolicy } from "../../ledger/note/logPolicy.ts";
+import { parseVerifierKey } from "../../ledger/note/verifierKey.ts";
 
 export interface PinnedKeys {
   keys: PublicKey[];

@@ -3,9 +3,9 @@
 // big-endian), key (32), signature (64), message. A signature of another length is no signature and is sent as zeros.
 
 import { parentPort } from "node:worker_threads";
-import { fastVerify } from "../keys/fastVerify.ts";
-import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../ledger/ed25519.ts";
-import type { SignatureJob } from "../ledger/evidence/packBody.ts";
+import { fastVerify } from "../../keys/fastVerify.ts";
+import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../../ledger/ed25519.ts";
+import type { SignatureJob } from "../../ledger/evidence/packBody.ts";
 
 const LENGTH_BYTES = 4;
 const FIXED_BYTES = LENGTH_BYTES + PUBLIC_KEY_BYTES + SIGNATURE_BYTES;

@@ -2,11 +2,11 @@
 // verdict after another. A verdict is only given for exactly the key it was made with; for any other the signature is
 // checked on the spot. Which key a row will need is guessed from its header; a wrong guess costs time, not truth.
 
-import { fastVerify } from "../keys/fastVerify.ts";
-import { decodeBase64url } from "../ledger/base64url.ts";
-import { equalBytes } from "../ledger/hash.ts";
-import type { PublicKey } from "../ledger/key.ts";
-import { formatHeader, type VerifySignature } from "../ledger/leaf.ts";
+import { fastVerify } from "../../keys/fastVerify.ts";
+import { decodeBase64url } from "../../ledger/base64url.ts";
+import { equalBytes } from "../../ledger/hash.ts";
+import type { PublicKey } from "../../ledger/key.ts";
+import { formatHeader, type VerifySignature } from "../../ledger/leaf.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";
 
 interface Verdict {

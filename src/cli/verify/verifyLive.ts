@@ -2,14 +2,14 @@
 // whole tree, each stored tile, each published checkpoint, and checkpoints from outside the database: without one of
 // those nobody can tell that the newest entries were cut off. One pass over the entries, constant memory.
 
-import { fastVerify } from "../keys/fastVerify.ts";
-import { type ExpectedCheckpoint, TreeAudit } from "../ledger/evidence/treeAudit.ts";
-import { hashLeaf } from "../ledger/hash.ts";
-import type { StoredEntry } from "../ledger/verify.ts";
-import { nodeSha256 } from "../ledgerWriter.ts";
-import { LedgerReader } from "../storage/reader.ts";
-import type { TreeStore } from "../storage/treeStore.ts";
-import type { LedgerSource } from "./ledgerSource.ts";
+import { fastVerify } from "../../keys/fastVerify.ts";
+import { type ExpectedCheckpoint, TreeAudit } from "../../ledger/evidence/treeAudit.ts";
+import { hashLeaf } from "../../ledger/hash.ts";
+import type { StoredEntry } from "../../ledger/verify.ts";
+import { nodeSha256 } from "../../ledgerWriter.ts";
+import { LedgerReader } from "../../storage/reader.ts";
+import type { TreeStore } from "../../storage/treeStore.ts";
+import type { LedgerSource } from "../ledgerSource.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import type { Progress } from "./progress.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";

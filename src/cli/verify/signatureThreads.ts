@@ -3,8 +3,8 @@
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { fastVerify } from "../keys/fastVerify.ts";
-import type { SignatureJob } from "../ledger/evidence/packBody.ts";
+import { fastVerify } from "../../keys/fastVerify.ts";
+import type { SignatureJob } from "../../ledger/evidence/packBody.ts";
 import { formatJobs } from "./signatureThreadMain.ts";
 
 /** Batches below this are checked where they are: a message to a thread costs as much as a few signatures. */

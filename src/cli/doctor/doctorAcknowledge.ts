@@ -3,14 +3,14 @@
 // the ledger's key, beside running instances, which learn of it from the ledger within seconds.
 
 import { join } from "node:path";
-import { loadConfig } from "../config/load.ts";
-import { loadPinned } from "../keys/keyring.ts";
-import { addressesOf, writerSettings } from "../ledgers.ts";
-import { createWriter } from "../ledgerWriter.ts";
-import { formatAcknowledged, openAlarms } from "../monitor/alarm/alarmEvent.ts";
-import { readHistory } from "../monitor/monitorEvents.ts";
-import { openEmbedded } from "../storage/embedded/embedded.ts";
-import { MonitorDatabase } from "../storage/monitorDatabase.ts";
+import { loadConfig } from "../../config/load.ts";
+import { loadPinned } from "../../keys/keyring.ts";
+import { addressesOf, writerSettings } from "../../ledgers.ts";
+import { createWriter } from "../../ledgerWriter.ts";
+import { formatAcknowledged, openAlarms } from "../../monitor/alarm/alarmEvent.ts";
+import { readHistory } from "../../monitor/monitorEvents.ts";
+import { openEmbedded } from "../../storage/embedded/embedded.ts";
+import { MonitorDatabase } from "../../storage/monitorDatabase.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
 const TIMEOUT_MS = 10_000;

@@ -5,12 +5,12 @@
 import { createReadStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
-import { fastVerify } from "../keys/fastVerify.ts";
-import type { ExpectedCheckpoint } from "../ledger/evidence/treeAudit.ts";
-import { verifyPack } from "../ledger/evidence/verifyPack.ts";
-import { LedgerVerifier } from "../ledger/verify.ts";
-import { nodeSha256 } from "../ledgerWriter.ts";
-import { openLedgerSource, type SourceOptions } from "./ledgerSource.ts";
+import { fastVerify } from "../../keys/fastVerify.ts";
+import type { ExpectedCheckpoint } from "../../ledger/evidence/treeAudit.ts";
+import { verifyPack } from "../../ledger/evidence/verifyPack.ts";
+import { LedgerVerifier } from "../../ledger/verify.ts";
+import { nodeSha256 } from "../../ledgerWriter.ts";
+import { openLedgerSource, type SourceOptions } from "../ledgerSource.ts";
 import { readPinnedKeys, readWitnesses } from "./pinnedKeys.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import { Progress } from "./progress.ts";

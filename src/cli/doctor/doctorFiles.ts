@@ -1,14 +1,14 @@
 /** The part of `scimseal doctor` that looks at files: data directory, keys, listeners' certificates, credentials. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
-import { credentialState } from "../auth/credential.ts";
-import { listCredentials } from "../auth/credentialFile.ts";
-import { isLoopbackHost } from "../config/address.ts";
-import { errorCode } from "../config/privateFile.ts";
-import type { Config, LedgerConfig } from "../config/schema.ts";
-import { loadPinned } from "../keys/keyring.ts";
-import { loadSigner } from "../keys/signer.ts";
-import { loadTokenKey } from "../keys/tokenKey.ts";
+import { credentialState } from "../../auth/credential.ts";
+import { listCredentials } from "../../auth/credentialFile.ts";
+import { isLoopbackHost } from "../../config/address.ts";
+import { errorCode } from "../../config/privateFile.ts";
+import type { Config, LedgerConfig } from "../../config/schema.ts";
+import { loadPinned } from "../../keys/keyring.ts";
+import { loadSigner } from "../../keys/signer.ts";
+import { loadTokenKey } from "../../keys/tokenKey.ts";
 import { type Check, errorText, fail, judgeCertificate, ok, warn } from "./check.ts";
 
 /** The data directory exists, is ours to write, and is closed to others. */

@@ -1,11 +1,11 @@
 // The database's part of `scimseal doctor`: reachable, durable, the tables there, roles that can do no more than they
 // must, clocks that agree.
 
-import type { Config } from "../config/schema.ts";
-import { addressesOf } from "../ledgers.ts";
-import { hasCluster } from "../storage/embedded/cluster.ts";
-import { openEmbedded } from "../storage/embedded/embedded.ts";
-import { type DatabaseFacts, inspectDatabase } from "../storage/inspect.ts";
+import type { Config } from "../../config/schema.ts";
+import { addressesOf } from "../../ledgers.ts";
+import { hasCluster } from "../../storage/embedded/cluster.ts";
+import { openEmbedded } from "../../storage/embedded/embedded.ts";
+import { type DatabaseFacts, inspectDatabase } from "../../storage/inspect.ts";
 import { type Check, errorText, fail, ok, warn } from "./check.ts";
 
 const OLDEST_POSTGRES = 140_000;

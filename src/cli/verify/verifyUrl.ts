@@ -2,16 +2,16 @@
 // server that has them. Everything is downloaded and checked; the server is trusted for nothing. Answers are bounded in
 // size and time, and redirects are not followed: a token goes where it was meant to go.
 
-import { fastVerify } from "../keys/fastVerify.ts";
-import { type ExpectedCheckpoint, TreeAudit } from "../ledger/evidence/treeAudit.ts";
-import { HASH_BYTES, hashLeaf } from "../ledger/hash.ts";
-import type { PublicKey } from "../ledger/key.ts";
-import { MAX_NOTE_BYTES } from "../ledger/note/note.ts";
-import { type FilledTile, TILE_BYTES, TILE_WIDTH } from "../ledger/tree/tile.ts";
-import { parseBundle } from "../ledger/tree/tileBundle.ts";
-import { formatBundlePath, formatTilePath } from "../ledger/tree/tilePath.ts";
-import { LedgerVerifier } from "../ledger/verify.ts";
-import { nodeSha256 } from "../ledgerWriter.ts";
+import { fastVerify } from "../../keys/fastVerify.ts";
+import { type ExpectedCheckpoint, TreeAudit } from "../../ledger/evidence/treeAudit.ts";
+import { HASH_BYTES, hashLeaf } from "../../ledger/hash.ts";
+import type { PublicKey } from "../../ledger/key.ts";
+import { MAX_NOTE_BYTES } from "../../ledger/note/note.ts";
+import { type FilledTile, TILE_BYTES, TILE_WIDTH } from "../../ledger/tree/tile.ts";
+import { parseBundle } from "../../ledger/tree/tileBundle.ts";
+import { formatBundlePath, formatTilePath } from "../../ledger/tree/tilePath.ts";
+import { LedgerVerifier } from "../../ledger/verify.ts";
+import { nodeSha256 } from "../../ledgerWriter.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import type { Progress } from "./progress.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";

@@ -6,14 +6,14 @@
  * writes one thing: that a person has taken note of the alarms (doctorAcknowledge.ts).
  */
 import type { Command } from "commander";
-import { isLoopbackHost } from "../config/address.ts";
-import { ConfigError, loadConfig } from "../config/load.ts";
-import type { Config } from "../config/schema.ts";
+import { isLoopbackHost } from "../../config/address.ts";
+import { ConfigError, loadConfig } from "../../config/load.ts";
+import type { Config } from "../../config/schema.ts";
+import { printable } from "../printable.ts";
+import { isNodeSupported, MINIMUM_NODE } from "../runtime.ts";
 import { type Check, errorText, fail, judgeCertificate, ok, warn } from "./check.ts";
 import { type AcknowledgeOptions, acknowledgeAlarms, formatAcknowledgements } from "./doctorAcknowledge.ts";
 import { checkCredentials, checkDataDir, checkKeys, checkListeners } from "./doctorFiles.ts";
-import { printable } from "./printable.ts";
-import { isNodeSupported, MINIMUM_NODE } from "./runtime.ts";
 import { probeTarget } from "./targetProbe.ts";
 
 export type { Check } from "./check.ts";
