@@ -266,11 +266,13 @@ export class Monitor {
     if (position) await writePosition(this.#options.positionFile, position);
   }
 
-  async #breathe(): Promise<void> {
+  /** False when everything ends: a stop does not wait for what a long burst left to verify. */
+  async #breathe(): Promise<boolean> {
     const { user, system } = process.threadCpuUsage(this.#breath.cpu);
     const restMs = (user + system) / 1000 / MAX_HEAD_SHARE - (performance.now() - this.#breath.at);
     await this.#pause(Math.max(restMs, 0));
     this.#breath = { cpu: process.threadCpuUsage(), at: performance.now() };
+    return !this.#stopping.signal.aborted;
   }
 
   /** How long to rest after a step, for the pace and for the share of a core. */

@@ -27,8 +27,8 @@ export interface HeadOptions {
   rotations(): readonly number[];
   /** Told of every new entry that a trusted key signed. */
   onEntry?(claims: Entry): void;
-  /** Called after every 50 entries: gives others their turn. */
-  breathe(): Promise<void>;
+  /** Called after every 50 entries: gives others their turn. False: this look ends here, the next one goes on. */
+  breathe(): Promise<boolean>;
 }
 
 const PAGE = 1_000;
@@ -89,7 +89,7 @@ export class HeadFollower {
     this.#checkpointId = newest ? newest.id - 1 : -1;
   }
 
-  /** Reads on to the end. False if the newest entry known is not there any more. */
+  /** Reads on to the end. False if it did not get there, or the newest entry known is not there any more. */
   async #readEntries(findings: Finding[]): Promise<boolean> {
     const { reader } = this.#options;
     const checker = this.#checker;
@@ -121,7 +121,7 @@ export class HeadFollower {
           return true;
         }
         await this.#take(checked, findings);
-        if (++sinceBreath % BREATH === 0) await this.#options.breathe();
+        if (++sinceBreath % BREATH === 0 && !(await this.#options.breathe())) return false;
       }
     }
     return true;

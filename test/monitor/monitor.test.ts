@@ -340,6 +340,24 @@ test("every new checkpoint is compared with the entries that the follower read, 
   await opened.close();
 });
 
+test("a look that is told to end does so within 50 entries, and the next one goes on from there", async () => {
+  const copy = await filled(20);
+  await publish(copy, []);
+  const opened = copy.open();
+  let isGoing = false;
+  const follower = followerOf(copy, opened, { breathe: async () => isGoing });
+  expect(await follower.look()).toEqual([]);
+  const before = follower.verified;
+  await copy.write((writer) => passMany(writer, 200));
+  const end = await publish(copy, []);
+  expect(await follower.look()).toEqual([]);
+  expect(follower.verified).toBe(before + 50);
+  isGoing = true;
+  expect(await follower.look()).toEqual([]);
+  expect(follower.verified).toBe(end);
+  await opened.close();
+});
+
 test("a follower that stands before new entries finds the checkpoint that signs others", async () => {
   const copy = await filled(20);
   await publish(copy, []);

@@ -206,7 +206,7 @@ export function followerOf(
 ): HeadFollower {
   const { pinned, logKey } = copy.keys;
   return new HeadFollower({
-    breathe: async () => {},
+    breathe: async () => true,
     reader,
     store,
     origin: ORIGIN,
