@@ -3,7 +3,7 @@
 
 import type { EvidenceSource } from "../ledger/evidence/writeEvidence.ts";
 import { type LogKey, makeLogKey } from "../ledger/note/verifierKey.ts";
-import type { LedgerReader } from "../storage/reader.ts";
+import type { EntryReader } from "../storage/reader.ts";
 import type { KeyTrail, TreeStore } from "../storage/treeStore.ts";
 
 /** Who reads, and what he may see. */
@@ -11,9 +11,6 @@ export interface Auditor {
   auditor: string;
   ledgers: "*" | ReadonlySet<string>;
 }
-
-/** Reads entries: those with seq > after, ascending, with their attachments if asked for. */
-export type EntryReader = Pick<LedgerReader, "page">;
 
 /** Reads a ledger's tree and checkpoints. */
 export type PublishedTree = Pick<

@@ -5,7 +5,7 @@
 
 import type { Entry } from "../ledger/entry.ts";
 import type { StoredEntry } from "../ledger/verify.ts";
-import type { EntryReader } from "./context.ts";
+import type { EntryReader } from "../storage/reader.ts";
 import { claimsOf } from "./storedLeaf.ts";
 
 /** How many entries around the place are read before the search gives up. */

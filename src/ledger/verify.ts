@@ -103,9 +103,16 @@ export class LedgerVerifier {
     return { size: this.#next, hash: this.#previous ?? GENESIS_PREV };
   }
 
+  /** Leaves out what lies before this seq, on purpose: no finding, and the next row's link is not checked. */
+  skipTo(seq: number): void {
+    this.#next = seq;
+    this.#previous = undefined;
+    this.#previousBad = true;
+  }
+
   /** Checks one row; returns its claims when a trusted key signed them: nobody may act on others. */
   push(row: StoredEntry): Entry | undefined {
-    if (this.#next < row.seq) this.#skipTo(row.seq);
+    if (this.#next < row.seq) this.#missUntil(row.seq);
     if (row.seq < this.#next) {
       this.#find(row.seq, "seq_mismatch", "a second row for a seq that was already read");
       return undefined;
@@ -122,14 +129,12 @@ export class LedgerVerifier {
   }
 
   /** A gap: each place by name, unless somebody planted a row so far away that the names would have no end. */
-  #skipTo(seq: number): void {
+  #missUntil(seq: number): void {
     const named = Math.min(seq, this.#next + MAX_NAMED_GAP);
     for (; this.#next < named; this.#next++)
       this.#find(this.#next, "missing", "there is no entry with this seq");
     if (named < seq) this.#find(named, "missing", `there are no entries ${named} to ${seq - 1}`);
-    this.#next = seq;
-    this.#previous = undefined;
-    this.#previousBad = true;
+    this.skipTo(seq);
   }
 
   #checkLeaf(row: StoredEntry, parsed: ParsedLeaf | string, hash: Uint8Array): Entry | undefined {

@@ -10,13 +10,13 @@ import type { Sha256 } from "../ledger/hash.ts";
 import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
 import { type LogKey, makeLogKey } from "../ledger/note/verifierKey.ts";
 import type { MonitorDatabase } from "../storage/monitorDatabase.ts";
+import type { EntryReader } from "../storage/reader.ts";
 import type { TreeStore } from "../storage/treeStore.ts";
 import type { Alarms, Finding } from "./alarm/alarm.ts";
 import { parseAlarmEvent } from "./alarm/alarmEvent.ts";
 import { readHistory } from "./monitorEvents.ts";
 import { HeadFollower } from "./monitorHead.ts";
 import { RollingPass } from "./monitorPass.ts";
-import type { EntryReader } from "./monitorPlace.ts";
 import { type Position, readPosition, writePosition } from "./monitorPosition.ts";
 
 export interface MonitorLog {

@@ -9,10 +9,11 @@ import type { LogKey } from "../ledger/note/verifierKey.ts";
 import type { TileBuilder } from "../ledger/tree/tileBuilder.ts";
 import { readRoot } from "../ledger/tree/tileProof.ts";
 import { LedgerVerifier, type VerifierOptions } from "../ledger/verify.ts";
+import { type EntryReader, readEntry } from "../storage/reader.ts";
 import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/treeStore.ts";
 import type { Finding } from "./alarm/alarm.ts";
 import { type CheckedEntry, EntryChecker } from "./monitorEntries.ts";
-import { type EntryReader, placeVerifier, readEntry } from "./monitorPlace.ts";
+import { placeVerifier } from "./monitorPlace.ts";
 import { ahead, mismatch, openStored, restoreTiles } from "./monitorTree.ts";
 
 export interface HeadOptions {

@@ -10,10 +10,11 @@ import { TileBuilder } from "../ledger/tree/tileBuilder.ts";
 import { readRoot } from "../ledger/tree/tileProof.ts";
 import { LedgerVerifier, type StoredEntry, type VerifierOptions } from "../ledger/verify.ts";
 import type { MonitorDatabase } from "../storage/monitorDatabase.ts";
+import type { EntryReader } from "../storage/reader.ts";
 import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/treeStore.ts";
 import type { Finding } from "./alarm/alarm.ts";
 import { EntryChecker } from "./monitorEntries.ts";
-import { type EntryReader, placeVerifier } from "./monitorPlace.ts";
+import { placeVerifier } from "./monitorPlace.ts";
 import type { Position } from "./monitorPosition.ts";
 import { ahead, compareTiles, mismatch, openStored, restoreTiles } from "./monitorTree.ts";
 

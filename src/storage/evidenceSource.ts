@@ -2,25 +2,22 @@
 // through a pool of its own. Memory: one page of leaves, and attachments up to about 8 MiB at a time (one alone may be
 // larger). Nothing is verified here; what is damaged goes into the pack as it is.
 
-import pg from "pg";
+import type pg from "pg";
 import type { EvidenceSource, SourceCheckpoint, SourceEntry } from "../ledger/evidence/writeEvidence.ts";
 import type { PublicKey } from "../ledger/key.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
 import type { Tile } from "../ledger/tree/tile.ts";
 import type { StoredAttachment } from "../ledger/verify.ts";
-import type { DatabaseAddress } from "./postgres.ts";
+import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 import type { TreeStore } from "./treeStore.ts";
 
-export interface EvidenceSourceOptions {
+export interface EvidenceSourceOptions extends PoolOptions {
   origin: string;
   /** Keys the exporter trusts. */
   keys: readonly PublicKey[];
   /** Of the same ledger; the caller's to close. */
   tree: TreeStore;
-  connections: number;
-  /** Deadline of each query. */
-  timeoutMs: number;
 }
 
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -40,17 +37,7 @@ export class DatabaseEvidence implements EvidenceSource {
     this.keys = keys;
     this.#tree = tree;
     this.#schema = schemaOf(ledger);
-    this.#pool = new pg.Pool({
-      connectionString: address.connectionString,
-      application_name: `scimseal ${ledger} evidence`,
-      max: connections,
-      connectionTimeoutMillis: timeoutMs,
-      statement_timeout: timeoutMs,
-      query_timeout: timeoutMs,
-      ...(address.ca === undefined ? {} : { ssl: { ca: address.ca, rejectUnauthorized: true } }),
-    });
-    // An idle connection that breaks must not end the process; the next query gets a new one or an error.
-    this.#pool.on("error", () => {});
+    this.#pool = openPool(address, `scimseal ${ledger} evidence`, { connections, timeoutMs });
   }
 
   async entries(from: number, to: number): Promise<readonly SourceEntry[]> {

@@ -47,6 +47,32 @@ export async function connect(
   return client;
 }
 
+/** How many sessions a reading pool may hold, and the deadline of each of its queries. */
+export interface PoolOptions {
+  connections: number;
+  timeoutMs: number;
+}
+
+/** A pool of sessions for reading. A connection that breaks while idle ends nothing: the next query gets another one. */
+export function openPool(
+  address: DatabaseAddress,
+  applicationName: string,
+  { connections, timeoutMs }: PoolOptions,
+): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: address.connectionString,
+    application_name: applicationName,
+    max: connections,
+    connectionTimeoutMillis: timeoutMs,
+    statement_timeout: timeoutMs,
+    query_timeout: timeoutMs,
+    ...(address.ca === undefined ? {} : { ssl: { ca: address.ca, rejectUnauthorized: true } }),
+  });
+  // Without a listener node-postgres would end the process.
+  pool.on("error", () => {});
+  return pool;
+}
+
 /** Ends the connection now, without a goodbye that a frozen server would never answer. */
 export function destroy(client: pg.Client): void {
   const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection;

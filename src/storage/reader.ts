@@ -1,7 +1,7 @@
 // Reading a ledger: pages of entries, whole verification, exports. Works as the reader's role, which can do nothing
 // else. A read has its own pool, so that auditors never take the writer's session.
 
-import pg from "pg";
+import type pg from "pg";
 import type { Entry } from "../ledger/entry.ts";
 import { equalBytes, hashLeaf } from "../ledger/hash.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
@@ -11,7 +11,7 @@ import {
   type StoredEntry,
   type VerifierOptions,
 } from "../ledger/verify.ts";
-import type { DatabaseAddress } from "./postgres.ts";
+import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 
 const PAGE_ENTRIES = 2_000;
@@ -21,6 +21,19 @@ export interface Page {
   entries: StoredEntry[];
   /** Give this as `after` for the next page; undefined at the end. */
   next: number | undefined;
+}
+
+/** Reads entries in pages. */
+export type EntryReader = Pick<LedgerReader, "page">;
+
+/** The row of exactly this seq; undefined if there is none. */
+export async function readEntry(
+  reader: EntryReader,
+  seq: number,
+  withAttachments = false,
+): Promise<StoredEntry | undefined> {
+  const { entries } = await reader.page(seq - 1, 1, withAttachments);
+  return entries[0]?.seq === seq ? entries[0] : undefined;
 }
 
 export interface VerificationReport {
@@ -35,19 +48,9 @@ export class LedgerReader {
   readonly #pool: pg.Pool;
   readonly #schema: string;
 
-  constructor(ledger: string, address: DatabaseAddress, options: { connections: number; timeoutMs: number }) {
+  constructor(ledger: string, address: DatabaseAddress, options: PoolOptions) {
     this.#schema = schemaOf(ledger);
-    this.#pool = new pg.Pool({
-      connectionString: address.connectionString,
-      application_name: `scimseal ${ledger} reader`,
-      max: options.connections,
-      connectionTimeoutMillis: options.timeoutMs,
-      statement_timeout: options.timeoutMs,
-      query_timeout: options.timeoutMs,
-      ...(address.ca === undefined ? {} : { ssl: { ca: address.ca, rejectUnauthorized: true } }),
-    });
-    // An idle connection that breaks must not end the process; the next query gets a new one or an error.
-    this.#pool.on("error", () => {});
+    this.#pool = openPool(address, `scimseal ${ledger} reader`, options);
   }
 
   /** Entries with seq > after, ascending, with their attachments if asked for. */

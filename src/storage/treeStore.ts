@@ -3,7 +3,7 @@
 // `entry.leaf_hash` and the tiles below. Nothing is verified here: a stored tile may lie. A root or a proof made over
 // this reader says something only when it agrees with a signed checkpoint (C2SP tlog-tiles, tlog-checkpoint).
 
-import pg from "pg";
+import type pg from "pg";
 import { isStrictPublicKey } from "../ledger/ed25519.ts";
 import { HASH_BYTES, type Sha256, sha256 } from "../ledger/hash.ts";
 import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
@@ -11,7 +11,7 @@ import { parseLeaf, type VerifySignature } from "../ledger/leaf.ts";
 import { TILE_BYTES, TILE_WIDTH, type Tile, type TileReader } from "../ledger/tree/tile.ts";
 import { formatTilePath } from "../ledger/tree/tilePath.ts";
 import { hashRun } from "../ledger/tree/tree.ts";
-import type { DatabaseAddress } from "./postgres.ts";
+import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 
 /** One signed checkpoint as the database holds it; nobody has checked that size and root are the note's. */
@@ -34,10 +34,7 @@ export interface StoredTile {
   bytes: Uint8Array;
 }
 
-export interface TreeStoreOptions {
-  connections: number;
-  /** Deadline of each query. */
-  timeoutMs: number;
+export interface TreeStoreOptions extends PoolOptions {
   /** Hashes what is worked out; the portable SHA-256 unless told otherwise. */
   digest?: Sha256;
 }
@@ -69,17 +66,7 @@ export class TreeStore implements TileReader {
     const { connections, timeoutMs, digest = sha256 } = options;
     this.#schema = schemaOf(ledger);
     this.#digest = digest;
-    this.#pool = new pg.Pool({
-      connectionString: address.connectionString,
-      application_name: `scimseal ${ledger} tree`,
-      max: connections,
-      connectionTimeoutMillis: timeoutMs,
-      statement_timeout: timeoutMs,
-      query_timeout: timeoutMs,
-      ...(address.ca === undefined ? {} : { ssl: { ca: address.ca, rejectUnauthorized: true } }),
-    });
-    // An idle connection that breaks must not end the process; the next query gets a new one or an error.
-    this.#pool.on("error", () => {});
+    this.#pool = openPool(address, `scimseal ${ledger} tree`, { connections, timeoutMs });
   }
 
   /** Number of entries by the newest seq; gaps below it are not looked for. */

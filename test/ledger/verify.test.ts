@@ -261,3 +261,19 @@ test("a row planted far beyond the end is named, and the gap before it without a
   });
   expect(findings.at(-1)?.seq).toBe(far.seq);
 });
+
+test("what is left out on purpose is no finding, and links are checked again from there on", () => {
+  const { rows } = filled();
+  const pinned = [publicKeyOf(signer)];
+  const from = (tail: readonly StoredEntry[]) => {
+    const verifier = new LedgerVerifier({ origin: ORIGIN, pinned, verify: fastVerify });
+    verifier.skipTo(tail[0]?.seq ?? 0);
+    for (const row of tail) verifier.push(row);
+    return found(verifier);
+  };
+  expect(from(rows.slice(3))).toEqual([]);
+  const other = filled().rows;
+  const [a, b, c] = [rows[3], other[4], other[5]];
+  if (!a || !b || !c) throw new Error("the chain is too short");
+  expect(from([a, b, c])).toContain("4 link_broken");
+});

@@ -14,6 +14,7 @@ import { checkTlogProof } from "../../ledger/note/tlogProof.ts";
 import type { LogKey } from "../../ledger/note/verifierKey.ts";
 import { checkInclusion } from "../../ledger/tree/proof.ts";
 import { proveInclusion, readRoot } from "../../ledger/tree/tileProof.ts";
+import { readEntry } from "../../storage/reader.ts";
 import type { AuditFinding, NamedLedger } from "../context.ts";
 import { bytesOf } from "../storedLeaf.ts";
 import { noteDamage, openLatest } from "./verifyRange.ts";
@@ -107,8 +108,8 @@ function checkSignature(leaf: ParsedLeaf, keys: readonly LogKey[]): AuditFinding
 }
 
 async function compareEntry({ reader }: NamedLedger, seq: number, leaf: string): Promise<AuditFinding[]> {
-  const [row] = (await reader.page(seq - 1, 1, false)).entries;
-  if (row?.seq !== seq)
+  const row = await readEntry(reader, seq);
+  if (!row)
     return [
       { seq, code: "entry_missing", detail: "a key of the ledger signed it and the ledger does not have it" },
     ];

@@ -15,6 +15,7 @@ import { checkInclusion } from "../../ledger/tree/proof.ts";
 import { TILE_WIDTH, type TileReader, tileWidthAt } from "../../ledger/tree/tile.ts";
 import { proveInclusion, TileError } from "../../ledger/tree/tileProof.ts";
 import { LedgerVerifier, type StoredEntry } from "../../ledger/verify.ts";
+import { readEntry } from "../../storage/reader.ts";
 import { TreeIncompleteError } from "../../storage/treeStore.ts";
 import type { AuditFinding, NamedLedger } from "../context.ts";
 import { claimsOf, hashStored } from "../storedLeaf.ts";
@@ -28,8 +29,6 @@ export interface RangeReport {
 
 /** Entries in memory at a time, with their attachments. */
 const PAGE = 50;
-/** The longest stretch skipped at once: the verifier makes a finding for each entry of it. */
-const STRIDE = 50_000;
 
 /** Verifies the entries from seq `from` to seq `to`, both included, with these keys of the ledger. */
 export async function verifyRange(
@@ -96,14 +95,9 @@ class RangeRun {
   static async begin(ledger: NamedLedger, keys: readonly LogKey[], from: number): Promise<RangeRun> {
     const run = new RangeRun(ledger, keys, from);
     if (from === 0) return run;
-    for (let at = STRIDE; at < from - 1; at += STRIDE) {
-      run.#verifier.push({ seq: at, leaf: "" });
-      run.#verifier.findings.length = 0;
-      // Between two strides others have their turn.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    const before = (await ledger.reader.page(from - 2, 1, false)).entries[0];
-    await run.push(before?.seq === from - 1 ? before : { seq: from - 1, leaf: "" });
+    run.#verifier.skipTo(from - 1);
+    const before = await readEntry(ledger.reader, from - 1);
+    await run.push(before ?? { seq: from - 1, leaf: "" });
     return run;
   }
 
@@ -134,8 +128,8 @@ class RangeRun {
   /** Whether an outcome's request lies before the range, where the verifier has not seen it. */
   async #closesEarlier(claims: Entry): Promise<boolean> {
     if (claims.type !== "response" || claims.requestSeq >= this.#from) return false;
-    const { entries } = await this.#ledger.reader.page(claims.requestSeq - 1, 1, false);
-    const request = entries[0]?.seq === claims.requestSeq ? claimsOf(entries[0]) : undefined;
+    const row = await readEntry(this.#ledger.reader, claims.requestSeq);
+    const request = row && claimsOf(row);
     return request?.type === "request" && request.txn === claims.txn;
   }
 }
