@@ -16,8 +16,8 @@ import { formatVerifierKey, makeLogKey } from "../src/ledger/note/verifierKey.ts
 import { proveInclusion } from "../src/ledger/tree/tileProof.ts";
 import { TreeBuilder } from "../src/ledger/tree/tree.ts";
 import { LedgerVerifier, type StoredEntry } from "../src/ledger/verify.ts";
-import { nodeSha256 } from "../src/ledgerWriter.ts";
 import { Publisher } from "../src/monitor/publisher/publisher.ts";
+import { nodeSha256 } from "../src/nodeCrypto.ts";
 import { startEmbedded } from "../src/storage/embedded/embedded.ts";
 import { connect } from "../src/storage/postgres.ts";
 import { migrate } from "../src/storage/schema.ts";

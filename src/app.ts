@@ -20,9 +20,9 @@ import { PROGRAM } from "./config/version.ts";
 import { fastVerify } from "./keys/fastVerify.ts";
 import type { EventName } from "./ledger/entry.ts";
 import { Ledgers } from "./ledgers.ts";
-import type { WatchState } from "./ledgerWatch.ts";
-import { newUuid } from "./ledgerWriter.ts";
+import { NOTHING_WATCHED, type WatchState } from "./ledgerWatch.ts";
 import type { Alarm } from "./monitor/alarm/alarm.ts";
+import { newUuid } from "./nodeCrypto.ts";
 import { BodyBudget, BodyHold, readBody } from "./proxy/client/body.ts";
 import { clientAddress } from "./proxy/client/clientAddress.ts";
 import { headerText } from "./proxy/client/passage.ts";
@@ -36,8 +36,6 @@ import { AppendError } from "./storage/appendError.ts";
 import type { EmbeddedUrls } from "./storage/embedded/embedded.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { WatchThread } from "./watchThread.ts";
-
-const NOTHING_WATCHED: WatchState = { alarms: [], verified: 0, anchored: 0, published: 0 };
 
 /** How long a stop waits for the writes under way; longer than any target's deadline should be. */
 const DRAIN_MS = 60_000;

@@ -8,7 +8,7 @@ import { loadPinned } from "./keys/keyring.ts";
 import { loadSigner } from "./keys/signer.ts";
 import { type LogKey, makeLogKey, parseVerifierKey, type WitnessKey } from "./ledger/note/verifierKey.ts";
 import { proveConsistency } from "./ledger/tree/tileProof.ts";
-import { newUuid, nodeSha256, reloadSigner, type WriterSettings } from "./ledgerWriter.ts";
+import { reloadSigner, type WriterSettings } from "./ledgerWriter.ts";
 import { type Alarm, Alarms } from "./monitor/alarm/alarm.ts";
 import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
 import { Webhooks, type WebhookTarget } from "./monitor/alarm/webhook.ts";
@@ -19,6 +19,7 @@ import { Monitor } from "./monitor/monitor.ts";
 import { createPost } from "./monitor/post.ts";
 import { Publisher } from "./monitor/publisher/publisher.ts";
 import { WitnessClient, Witnesses } from "./monitor/witness/witnessClient.ts";
+import { newUuid, nodeSha256 } from "./nodeCrypto.ts";
 import { MonitorDatabase } from "./storage/monitorDatabase.ts";
 import type { DatabaseAddress } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
@@ -49,6 +50,9 @@ export interface WatchState {
   /** Leaves under the newest checkpoint. */
   published: number;
 }
+
+/** Before anything was looked at. */
+export const NOTHING_WATCHED: WatchState = { alarms: [], verified: 0, anchored: 0, published: 0 };
 
 export interface WatchDeps {
   log: WriterLog;

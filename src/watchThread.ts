@@ -3,7 +3,7 @@
 // by its writer. If the thread dies of a fault the process dies with it: a ledger that nobody watches must not go on.
 
 import { Worker } from "node:worker_threads";
-import type { WatchSettings, WatchState } from "./ledgerWatch.ts";
+import { NOTHING_WATCHED, type WatchSettings, type WatchState } from "./ledgerWatch.ts";
 import type { Alarm } from "./monitor/alarm/alarm.ts";
 import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
 import type { WriterLog } from "./storage/writer.ts";
@@ -26,8 +26,6 @@ export interface WatchThreadOptions {
   onRaised(ledger: string, alarm: Alarm): void;
 }
 
-const NOTHING: WatchState = { alarms: [], verified: 0, anchored: 0, published: 0 };
-
 export class WatchThread {
   readonly #options: WatchThreadOptions;
   readonly #states = new Map<string, WatchState>();
@@ -39,7 +37,7 @@ export class WatchThread {
 
   /** What is known of a ledger; after `start` whether it may be written is among it. */
   stateOf(ledger: string): WatchState {
-    return this.#states.get(ledger) ?? NOTHING;
+    return this.#states.get(ledger) ?? NOTHING_WATCHED;
   }
 
   /** Starts the thread; resolves when every ledger was compared with its anchors. Throws if one cannot be read. */

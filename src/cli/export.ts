@@ -12,7 +12,7 @@ import type { EvidenceQuery } from "../ledger/evidence/statement.ts";
 import { writeEvidence } from "../ledger/evidence/writeEvidence.ts";
 import { parseCheckpoint } from "../ledger/note/checkpoint.ts";
 import { parseNote } from "../ledger/note/note.ts";
-import { nodeSha256 } from "../ledgerWriter.ts";
+import { nodeSha256 } from "../nodeCrypto.ts";
 import { DatabaseEvidence } from "../storage/evidenceSource.ts";
 import { type LedgerSource, openLedgerSource, type SourceOptions } from "./ledgerSource.ts";
 

@@ -8,7 +8,7 @@ import { loadPinned } from "../keys/keyring.ts";
 import type { ExpectedCheckpoint } from "../ledger/evidence/treeAudit.ts";
 import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
 import { addressesOf, readRemembered } from "../ledgers.ts";
-import { nodeSha256 } from "../ledgerWriter.ts";
+import { nodeSha256 } from "../nodeCrypto.ts";
 import { openEmbedded } from "../storage/embedded/embedded.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
 import { LedgerReader } from "../storage/reader.ts";

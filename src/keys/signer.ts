@@ -1,9 +1,9 @@
 /**
  * The key that signs entries: Ed25519 (RFC 8032), kept as a private OKP JWK (RFC 8037 §2) in a file of mode 0600.
  *
- * Signing is synchronous: by libsodium where it is installed, else by node:crypto. Before a key is used at all it signs a probe, and
- * the portable verifier that auditors run has to accept it: a key whose halves do not match would otherwise sign
- * entries that nobody can check. Leaves out rotation, which is an event of the ledger.
+ * Signing is synchronous: by libsodium where it is installed, else by node:crypto. Before a key is used at all it signs a
+ * probe, and the portable verifier that auditors run has to accept it: a key whose halves do not match would otherwise
+ * sign entries that nobody can check. Leaves out rotation, which is an event of the ledger.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { equalBytes } from "../ledger/hash.ts";

@@ -15,7 +15,7 @@ import { formatCheckpoint } from "../../src/ledger/note/checkpoint.ts";
 import { signNote } from "../../src/ledger/note/note.ts";
 import { makeLogKey } from "../../src/ledger/note/verifierKey.ts";
 import { TileBuilder } from "../../src/ledger/tree/tileBuilder.ts";
-import { newUuid, nodeSha256, toBase64url } from "../../src/ledgerWriter.ts";
+import { newUuid, nodeSha256, toBase64url } from "../../src/nodeCrypto.ts";
 import { DatabaseEvidence } from "../../src/storage/evidenceSource.ts";
 import { connect } from "../../src/storage/postgres.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";

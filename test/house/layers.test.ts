@@ -19,6 +19,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const TOP_FILES: Readonly<Record<string, string>> = {
   "ledgers.ts": "app",
   "ledgerWriter.ts": "app",
+  "nodeCrypto.ts": "app",
   "ledgerWatch.ts": "app",
   "watchThread.ts": "app",
   "watchThreadMain.ts": "app",

@@ -7,7 +7,7 @@ import { fastVerify } from "../../src/keys/fastVerify.ts";
 import { MAX_LEAF_BYTES } from "../../src/ledger/entry.ts";
 import { commitTo, equalBytes, hashLeaf, sha256 } from "../../src/ledger/hash.ts";
 import { formatHeader, formatSigningInput, parseLeaf, verifySignature } from "../../src/ledger/leaf.ts";
-import { nodeSha256 } from "../../src/ledgerWriter.ts";
+import { nodeSha256 } from "../../src/nodeCrypto.ts";
 import { Chain, newSigner, publicKeyOf, signAny } from "./chain.ts";
 
 const signer = newSigner();

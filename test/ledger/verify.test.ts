@@ -10,7 +10,7 @@ import {
   type StoredEntry,
   type VerifierOptions,
 } from "../../src/ledger/verify.ts";
-import { newUuid, nodeSha256 } from "../../src/ledgerWriter.ts";
+import { newUuid, nodeSha256 } from "../../src/nodeCrypto.ts";
 import { Chain, newSigner, ORIGIN, publicKeyOf, signAny } from "./chain.ts";
 
 const signer = newSigner();

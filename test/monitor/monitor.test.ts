@@ -8,12 +8,12 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { formatPublicJwk } from "../../src/ledger/key.ts";
 import { makeLogKey } from "../../src/ledger/note/verifierKey.ts";
 import { hashLevels } from "../../src/ledger/tree/treeLevels.ts";
-import { newUuid, nodeSha256 } from "../../src/ledgerWriter.ts";
 import { Alarms } from "../../src/monitor/alarm/alarm.ts";
 import { type AlarmEvent, formatAcknowledged } from "../../src/monitor/alarm/alarmEvent.ts";
 import { Monitor } from "../../src/monitor/monitor.ts";
 import { readHistory } from "../../src/monitor/monitorEvents.ts";
 import { readPosition, writePosition } from "../../src/monitor/monitorPosition.ts";
+import { newUuid, nodeSha256 } from "../../src/nodeCrypto.ts";
 import { LedgerWriter } from "../../src/storage/writer.ts";
 import {
   dropDatabase,

@@ -7,7 +7,7 @@ import type { Entry } from "../../src/ledger/entry.ts";
 import { hashLeaf } from "../../src/ledger/hash.ts";
 import { formatHeader, formatSigningInput, parseLeaf } from "../../src/ledger/leaf.ts";
 import { hashLevels } from "../../src/ledger/tree/treeLevels.ts";
-import { nodeSha256 } from "../../src/ledgerWriter.ts";
+import { nodeSha256 } from "../../src/nodeCrypto.ts";
 import { dropDatabase, makeDatabase, type TestDatabase } from "../storage/writerHarness.ts";
 import {
   beginPass,

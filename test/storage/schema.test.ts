@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commitTo } from "../../src/ledger/hash.ts";
-import { newUuid } from "../../src/ledgerWriter.ts";
+import { newUuid } from "../../src/nodeCrypto.ts";
 import { insertBatch, signEntry } from "../../src/storage/batch.ts";
 import {
   connect,

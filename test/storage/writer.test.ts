@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createSigner, generateKey } from "../../src/keys/signer.ts";
 import { parsePublicJwk } from "../../src/ledger/key.ts";
-import { newUuid } from "../../src/ledgerWriter.ts";
+import { newUuid } from "../../src/nodeCrypto.ts";
 import { LedgerWriter } from "../../src/storage/writer.ts";
 import { ofType } from "../support/system.ts";
 import {

@@ -12,7 +12,7 @@ import { fastVerify } from "../../src/keys/fastVerify.ts";
 import { createSigner, generateKey, type Signer } from "../../src/keys/signer.ts";
 import type { Outcome } from "../../src/ledger/entry.ts";
 import { type PublicKey, parsePublicJwk } from "../../src/ledger/key.ts";
-import { newUuid, nodeSha256, toBase64url } from "../../src/ledgerWriter.ts";
+import { newUuid, nodeSha256, toBase64url } from "../../src/nodeCrypto.ts";
 import { Recovery } from "../../src/proxy/recovery.ts";
 import { AppendError } from "../../src/storage/appendError.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded/embedded.ts";

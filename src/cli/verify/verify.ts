@@ -9,7 +9,7 @@ import { fastVerify } from "../../keys/fastVerify.ts";
 import type { ExpectedCheckpoint } from "../../ledger/evidence/treeAudit.ts";
 import { verifyPack } from "../../ledger/evidence/verifyPack.ts";
 import { LedgerVerifier } from "../../ledger/verify.ts";
-import { nodeSha256 } from "../../ledgerWriter.ts";
+import { nodeSha256 } from "../../nodeCrypto.ts";
 import { openLedgerSource, type SourceOptions } from "../ledgerSource.ts";
 import { readPinnedKeys, readWitnesses } from "./pinnedKeys.ts";
 import { PreparedRows } from "./preparedRows.ts";

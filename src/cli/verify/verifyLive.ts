@@ -6,7 +6,7 @@ import { fastVerify } from "../../keys/fastVerify.ts";
 import { type ExpectedCheckpoint, TreeAudit } from "../../ledger/evidence/treeAudit.ts";
 import { hashLeaf } from "../../ledger/hash.ts";
 import type { StoredEntry } from "../../ledger/verify.ts";
-import { nodeSha256 } from "../../ledgerWriter.ts";
+import { nodeSha256 } from "../../nodeCrypto.ts";
 import { LedgerReader } from "../../storage/reader.ts";
 import type { TreeStore } from "../../storage/treeStore.ts";
 import type { LedgerSource } from "../ledgerSource.ts";

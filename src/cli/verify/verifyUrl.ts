@@ -11,7 +11,7 @@ import { type FilledTile, TILE_BYTES, TILE_WIDTH } from "../../ledger/tree/tile.
 import { parseBundle } from "../../ledger/tree/tileBundle.ts";
 import { formatBundlePath, formatTilePath } from "../../ledger/tree/tilePath.ts";
 import { LedgerVerifier } from "../../ledger/verify.ts";
-import { nodeSha256 } from "../../ledgerWriter.ts";
+import { nodeSha256 } from "../../nodeCrypto.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import type { Progress } from "./progress.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";

@@ -8,7 +8,7 @@ import { verifyRange } from "../../../src/audit/verification/verifyRange.ts";
 import type { EntryBody } from "../../../src/ledger/entry.ts";
 import { makeLogKey } from "../../../src/ledger/note/verifierKey.ts";
 import type { StoredEntry } from "../../../src/ledger/verify.ts";
-import { newUuid, nodeSha256, toBase64url } from "../../../src/ledgerWriter.ts";
+import { newUuid, nodeSha256, toBase64url } from "../../../src/nodeCrypto.ts";
 import { type Head, headOf, signEntry } from "../../../src/storage/batch.ts";
 import { INSTANCE, newSigner, ORIGIN } from "../../ledger/chain.ts";
 import { publicKeyOf } from "../harness.ts";

@@ -17,7 +17,7 @@ import { formatCheckpoint } from "../../../src/ledger/note/checkpoint.ts";
 import { signNote } from "../../../src/ledger/note/note.ts";
 import { makeLogKey } from "../../../src/ledger/note/verifierKey.ts";
 import { hashLevels, readLevels } from "../../../src/ledger/tree/treeLevels.ts";
-import { newUuid, nodeSha256 } from "../../../src/ledgerWriter.ts";
+import { newUuid, nodeSha256 } from "../../../src/nodeCrypto.ts";
 import { Chain, newSigner, ORIGIN, publicKeyOf } from "../chain.ts";
 
 export const ACCOUNT = { resourceType: "User", resourceId: "2819c223-7f76-453a-919d-413861904646" };

@@ -2,7 +2,6 @@
 // only where records may have been altered.
 
 import { expect, test } from "vitest";
-import { newUuid } from "../../../src/ledgerWriter.ts";
 import { type Alarm, Alarms, type AlarmsOptions } from "../../../src/monitor/alarm/alarm.ts";
 import {
   type AlarmEvent,
@@ -11,6 +10,7 @@ import {
   openAlarms,
   parseAlarmEvent,
 } from "../../../src/monitor/alarm/alarmEvent.ts";
+import { newUuid } from "../../../src/nodeCrypto.ts";
 import { quiet } from "../../storage/writerHarness.ts";
 
 const TAMPERED = { code: "signature_invalid", seq: 5, detail: "the signature does not match the leaf" };

@@ -14,10 +14,10 @@ import { acknowledgeAlarms } from "../../../src/cli/doctor/doctorAcknowledge.ts"
 import { saveKey } from "../../../src/keys/keyFile.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../../src/keys/signer.ts";
 import { generateTokenKey } from "../../../src/keys/tokenKey.ts";
-import { newUuid, nodeSha256 } from "../../../src/ledgerWriter.ts";
 import { Alarms } from "../../../src/monitor/alarm/alarm.ts";
 import { formatRaised } from "../../../src/monitor/alarm/alarmEvent.ts";
 import { Monitor } from "../../../src/monitor/monitor.ts";
+import { newUuid, nodeSha256 } from "../../../src/nodeCrypto.ts";
 import { describeRow } from "../../../src/storage/reader.ts";
 import { LedgerWriter } from "../../../src/storage/writer.ts";
 import { runCommand } from "../../cli/run.ts";

@@ -12,8 +12,8 @@ import { signNote } from "../../../src/ledger/note/note.ts";
 import { makeLogKey, makeWitnessKey } from "../../../src/ledger/note/verifierKey.ts";
 import { proveConsistency } from "../../../src/ledger/tree/tileProof.ts";
 import { hashLevels, readLevels } from "../../../src/ledger/tree/treeLevels.ts";
-import { nodeSha256 } from "../../../src/ledgerWriter.ts";
 import { Witness, type WitnessAnswer } from "../../../src/monitor/witness/witnessServer.ts";
+import { nodeSha256 } from "../../../src/nodeCrypto.ts";
 import { makeKeys } from "../monitorHarness.ts";
 
 export const ORIGIN = "log.example.com/main";

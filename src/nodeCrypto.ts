@@ -1,0 +1,55 @@
+// What the ledger's code takes from this runtime: SHA-256, base64url, random bytes and ids by node:crypto and Buffer,
+// several times as fast as the portable ones and held to the same vectors.
+
+import { hash, randomBytes } from "node:crypto";
+import { MAX_LEAF_BYTES } from "./ledger/entry.ts";
+import type { Sha256 } from "./ledger/hash.ts";
+import { uuidSource } from "./storage/uuid.ts";
+
+/** What a leaf or the usual attachment fits into. */
+const scratch = Buffer.allocUnsafeSlow(MAX_LEAF_BYTES + 1);
+
+/**
+ * SHA-256 by node:crypto: one call over one buffer, and the digest by way of a string. For entries that takes 1.3 µs, a
+ * joined buffer and a digest as a buffer 2.5, a hash object more.
+ */
+export const nodeSha256: Sha256 = (...parts) => {
+  const [only] = parts;
+  const whole = parts.length === 1 && only ? only : join(parts);
+  return Buffer.from(hash("sha256", whole, "binary"), "latin1");
+};
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  let size = 0;
+  for (const part of parts) size += part.length;
+  if (size > scratch.length) return Buffer.concat(parts, size);
+  let at = 0;
+  for (const part of parts) {
+    scratch.set(part, at);
+    at += part.length;
+  }
+  return scratch.subarray(0, size);
+}
+
+/** base64url by Buffer. */
+export function toBase64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
+}
+
+const POOL_BYTES = 8192;
+let pool = Buffer.alloc(0);
+let poolAt = 0;
+
+/** Random bytes for salts and ids, drawn from the system some thousands at a time; none is handed out twice. */
+export function drawRandomBytes(size: number): Uint8Array {
+  if (poolAt + size > pool.length) {
+    // A fresh buffer each time: the slices handed out before live on.
+    pool = randomBytes(Math.max(POOL_BYTES, size));
+    poolAt = 0;
+  }
+  poolAt += size;
+  return pool.subarray(poolAt - size, poolAt);
+}
+
+/** Version 7 UUIDs of this process. */
+export const newUuid = uuidSource({ now: Date.now, randomBytes: drawRandomBytes });
