@@ -3,8 +3,9 @@
 
 import type { EvidenceSource } from "../ledger/evidence/writeEvidence.ts";
 import { type LogKey, makeLogKey } from "../ledger/note/verifierKey.ts";
+import type { KeyTrail } from "../ledger/rotation.ts";
 import type { EntryReader } from "../storage/reader.ts";
-import type { KeyTrail, TreeStore } from "../storage/treeStore.ts";
+import type { TreeStore } from "../storage/treeStore.ts";
 
 /** Who reads, and what he may see. */
 export interface Auditor {

@@ -7,8 +7,9 @@
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import type { Entry } from "./entry.ts";
 import { commitTo, equalBytes, GENESIS_PREV, hashLeaf, type Sha256, sha256 } from "./hash.ts";
-import { type PublicKey, parsePublicJwk } from "./key.ts";
+import type { PublicKey } from "./key.ts";
 import { type ParsedLeaf, parseLeaf, type VerifySignature, verifySignature } from "./leaf.ts";
+import { rotatedKey } from "./rotation.ts";
 
 export type FindingCode =
   | "attachment_mismatch"
@@ -238,8 +239,7 @@ export class LedgerVerifier {
   }
 
   #followRotation(claims: Entry): void {
-    if (claims.type !== "event" || claims.event.name !== "key-rotated") return;
-    const next = parsePublicJwk(claims.event.jwk);
+    const next = rotatedKey(claims);
     if (next) this.#current = next;
   }
 

@@ -7,8 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fastVerify } from "../keys/fastVerify.ts";
 import type { Entry } from "../ledger/entry.ts";
 import type { Sha256 } from "../ledger/hash.ts";
-import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
+import type { PublicKey } from "../ledger/key.ts";
 import { type LogKey, makeLogKey } from "../ledger/note/verifierKey.ts";
+import { rotatedKey } from "../ledger/rotation.ts";
 import type { MonitorDatabase } from "../storage/monitorDatabase.ts";
 import type { EntryReader } from "../storage/reader.ts";
 import type { TreeStore } from "../storage/treeStore.ts";
@@ -162,7 +163,7 @@ export class Monitor {
   /** What every entry that the head follower verified may mean for the monitor itself. */
   #follow(claims: Entry): void {
     if (claims.type !== "event") return;
-    const key = claims.event.name === "key-rotated" ? parsePublicJwk(claims.event.jwk) : undefined;
+    const key = rotatedKey(claims);
     if (key && !this.#rotations.includes(claims.seq)) {
       this.#logKeys.push(makeLogKey(this.#options.origin, key.bytes));
       this.#rotations.push(claims.seq);

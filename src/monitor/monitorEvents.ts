@@ -4,8 +4,8 @@
 
 import { fastVerify } from "../keys/fastVerify.ts";
 import type { PublicKey } from "../ledger/key.ts";
-import { parsePublicJwk } from "../ledger/key.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
+import { rotatedKey } from "../ledger/rotation.ts";
 import type { EventRow } from "../storage/monitorDatabase.ts";
 import { type AlarmEvent, parseAlarmEvent } from "./alarm/alarmEvent.ts";
 
@@ -37,7 +37,7 @@ export async function readHistory(
       const key = trusted.find((candidate) => candidate.kid === kid);
       if (claims.type !== "event" || claims.seq !== seq || claims.log !== ledger.origin || !key) continue;
       if (!fastVerify(key.bytes, signingInput, signature)) continue;
-      const next = claims.event.name === "key-rotated" ? parsePublicJwk(claims.event.jwk) : undefined;
+      const next = rotatedKey(claims);
       if (next) {
         trusted = [next];
         history.keys.push(next);

@@ -2,9 +2,9 @@
 // paces. Entries with their attachments and outcomes, the tiles that they give against the stored ones, and every
 // checkpoint against the root that the entries have at its size. Goes on after a restart where it stood.
 
-import type { Entry } from "../ledger/entry.ts";
 import { equalBytes, type Sha256 } from "../ledger/hash.ts";
 import type { LogKey } from "../ledger/note/verifierKey.ts";
+import { rotatedKey } from "../ledger/rotation.ts";
 import type { FilledTile } from "../ledger/tree/tile.ts";
 import { TileBuilder } from "../ledger/tree/tileBuilder.ts";
 import { readRoot } from "../ledger/tree/tileProof.ts";
@@ -143,7 +143,7 @@ export class RollingPass {
     if (!isNext) this.#tiles = undefined;
     if (this.#tiles) full.push(...this.#tiles.append(leafHash));
     if (claims?.type === "response" && UUID.test(claims.txn)) outcomes.set(claims.txn, claims.seq);
-    if (isRotation(claims)) this.#rotations.push(row.seq);
+    if (claims && rotatedKey(claims)) this.#rotations.push(row.seq);
     return true;
   }
 
@@ -225,8 +225,4 @@ export class RollingPass {
     if (bytes > PAGE_BYTES) this.#page = Math.max(1, Math.floor(this.#page / 4));
     else if (bytes * 4 < PAGE_BYTES) this.#page = Math.min(MAX_PAGE, this.#page * 2);
   }
-}
-
-function isRotation(claims: Entry | undefined): boolean {
-  return claims?.type === "event" && claims.event.name === "key-rotated";
 }

@@ -4,8 +4,9 @@
 
 import type { Client } from "pg";
 import { equalBytes, GENESIS_PREV } from "../ledger/hash.ts";
-import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
+import type { PublicKey } from "../ledger/key.ts";
 import { parseLeaf, type VerifySignature } from "../ledger/leaf.ts";
+import { followRotations } from "../ledger/rotation.ts";
 import type { Head, SignedEntry } from "./batch.ts";
 import { queryWithin } from "./postgres.ts";
 
@@ -74,17 +75,7 @@ export async function readCurrentKey(
     },
     Math.max(timeoutMs, 10_000),
   );
-  let trusted = start.trusted;
-  for (const { leaf } of rows) {
-    const parsed = parseLeaf(leaf);
-    if (typeof parsed === "string") continue;
-    const { claims } = parsed;
-    if (claims.type !== "event" || claims.event.name !== "key-rotated") continue;
-    const signer = trusted.find((key) => key.kid === parsed.kid);
-    const next = parsePublicJwk(claims.event.jwk);
-    if (signer && next && verify(signer.bytes, parsed.signingInput, parsed.signature)) trusted = [next];
-  }
-  return trusted;
+  return followRotations({ current: start.trusted, all: start.trusted }, rows, verify).current;
 }
 
 /** The advisory lock of an instance, derived from its id. */

@@ -4,10 +4,10 @@
 // this reader says something only when it agrees with a signed checkpoint (C2SP tlog-tiles, tlog-checkpoint).
 
 import type pg from "pg";
-import { isStrictPublicKey } from "../ledger/ed25519.ts";
+import type { VerifySignature } from "../ledger/ed25519.ts";
 import { HASH_BYTES, type Sha256, sha256 } from "../ledger/hash.ts";
-import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
-import { parseLeaf, type VerifySignature } from "../ledger/leaf.ts";
+import type { PublicKey } from "../ledger/key.ts";
+import { followRotations, type KeyTrail } from "../ledger/rotation.ts";
 import { TILE_BYTES, TILE_WIDTH, type Tile, type TileReader } from "../ledger/tree/tile.ts";
 import { formatTilePath } from "../ledger/tree/tilePath.ts";
 import { hashRun } from "../ledger/tree/tree.ts";
@@ -224,36 +224,6 @@ export class TreeStore implements TileReader {
       return;
     }
   }
-}
-
-/** The keys of a ledger after a number of its entries. */
-export interface KeyTrail {
-  /** One of these signs the next entry, and the checkpoint whose newest entry that is. */
-  current: readonly PublicKey[];
-  /** These and all before them, oldest first. */
-  all: readonly PublicKey[];
-}
-
-/** The keys after further event entries. A rotation counts only if the key before it signed it. */
-export function followRotations(
-  trail: KeyTrail,
-  events: readonly { leaf: string }[],
-  verify: VerifySignature,
-): KeyTrail {
-  let { current, all } = trail;
-  for (const { leaf } of events) {
-    const parsed = parseLeaf(leaf);
-    if (typeof parsed === "string") continue; // The monitor names it; no key comes of it.
-    const { claims } = parsed;
-    if (claims.type !== "event" || claims.event.name !== "key-rotated") continue;
-    const signer = current.find((key) => key.kid === parsed.kid);
-    const next = parsePublicJwk(claims.event.jwk);
-    if (!signer || !next || !isStrictPublicKey(next.bytes)) continue;
-    if (!verify(signer.bytes, parsed.signingInput, parsed.signature)) continue;
-    current = [next];
-    all = [...all.filter(({ kid }) => kid !== next.kid), next];
-  }
-  return { current, all };
 }
 
 /** The event entries from seq `from` to before `to`. */

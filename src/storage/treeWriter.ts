@@ -6,6 +6,7 @@
 import type { Client } from "pg";
 import { equalBytes, HASH_BYTES } from "../ledger/hash.ts";
 import type { VerifySignature } from "../ledger/leaf.ts";
+import { followRotations, type KeyTrail } from "../ledger/rotation.ts";
 import { type FilledTile, TILE_BYTES, type Tile } from "../ledger/tree/tile.ts";
 import { encodeArray, encodeInt8Array, OID } from "./binary.ts";
 import {
@@ -21,8 +22,6 @@ import {
   CHECKPOINT_COLUMNS,
   type CheckpointRow,
   eventsQuery,
-  followRotations,
-  type KeyTrail,
   leafHashesQuery,
   parseCheckpointRow,
   type StoredCheckpoint,

@@ -149,7 +149,11 @@ describe("a published ledger", () => {
     );
     expect(await verify("tile/0/001.p/45", flip(64))).toEqual(["tile_mismatch@258"]);
     expect(await verify("tile/1/000.p/1", flip(31))).toEqual(["tile_mismatch@0"]);
-    expect((await verify("checkpoint", flip(ledger.origin.length + 10))).length).toBe(1);
+    // Another letter of the root that is still base64: "AAAA…" stays a well-formed checkpoint whatever the root was.
+    const letter = ledger.origin.length + 10;
+    const otherRoot = (bytes: Uint8Array) =>
+      bytes.map((byte, i) => (i === letter ? (byte === 65 ? 66 : 65) : byte));
+    expect((await verify("checkpoint", otherRoot)).length).toBe(1);
     await expect(verify("tile/entries/000", () => undefined)).rejects.toThrow("404");
     await expect(verify("tile/entries/000", (bytes) => bytes.subarray(0, 90))).rejects.toThrow(
       "no bundle of 256",

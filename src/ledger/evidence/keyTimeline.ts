@@ -3,11 +3,12 @@
 // newest entry in its tree. Made from rotations in ascending order. Pure; whether a rotation's leaf is really in the
 // ledger, and its signature good, is for the caller to see first.
 
-import { isStrictPublicKey, type VerifySignature } from "../ed25519.ts";
+import type { VerifySignature } from "../ed25519.ts";
 import type { Entry } from "../entry.ts";
-import { type PublicKey, parsePublicJwk } from "../key.ts";
+import type { PublicKey } from "../key.ts";
 import { type LogPolicy, openCheckpoint, type SignedCheckpoint } from "../note/logPolicy.ts";
 import { type LogKey, makeLogKey } from "../note/verifierKey.ts";
+import { rotatedKey } from "../rotation.ts";
 
 /** A rotation: `by` signed entry `seq`, and `to` signs from `seq + 1` on. */
 export interface Rotation {
@@ -18,9 +19,8 @@ export interface Rotation {
 
 /** The rotation that an entry is; undefined if it is none or introduces nothing that could be a key. */
 export function readRotation(claims: Entry, kid: string): Rotation | undefined {
-  if (claims.type !== "event" || claims.event.name !== "key-rotated") return undefined;
-  const to = parsePublicJwk(claims.event.jwk);
-  return to && isStrictPublicKey(to.bytes) ? { seq: claims.seq, by: kid, to } : undefined;
+  const to = rotatedKey(claims);
+  return to && { seq: claims.seq, by: kid, to };
 }
 
 /** Trusted keys by seq. */

@@ -8,16 +8,12 @@ import type { PublicKey } from "../../ledger/key.ts";
 import type { VerifySignature } from "../../ledger/leaf.ts";
 import { openCheckpoint } from "../../ledger/note/logPolicy.ts";
 import { makeLogKey } from "../../ledger/note/verifierKey.ts";
+import type { KeyTrail } from "../../ledger/rotation.ts";
 import { partialTilesOf } from "../../ledger/tree/tile.ts";
 import { TileBuilder } from "../../ledger/tree/tileBuilder.ts";
 import { readRoot } from "../../ledger/tree/tileProof.ts";
 import type { DatabaseAddress } from "../../storage/postgres.ts";
-import {
-  type KeyTrail,
-  type StoredCheckpoint,
-  TreeIncompleteError,
-  TreeStore,
-} from "../../storage/treeStore.ts";
+import { type StoredCheckpoint, TreeIncompleteError, TreeStore } from "../../storage/treeStore.ts";
 import type { TreeWriter } from "../../storage/treeWriter.ts";
 import type { Finding } from "../alarm/alarm.ts";
 
