@@ -91,6 +91,10 @@ const KINDS = {
     status: 502,
     text: "The target could not be reached; nothing was sent. Retry later.",
   },
+  target_credential_refused: {
+    status: 502,
+    text: "The target refused the proxy's own credential, so nothing was changed. The identity provider's token is good: renew the target's credential in the proxy's configuration.",
+  },
   target_timeout: {
     status: 504,
     text: "The target did not answer in time; whether it applied the change is unknown.",

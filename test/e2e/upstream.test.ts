@@ -125,7 +125,7 @@ describe("odd answers that are whole", () => {
   test("the target's cookies and challenges stay with the proxy", async () => {
     const { response } = await write(
       says(
-        answer(401, "{}", [
+        answer(403, "{}", [
           "Set-Cookie: s=1",
           'WWW-Authenticate: Bearer realm="t"',
           "Server: t",
@@ -133,10 +133,20 @@ describe("odd answers that are whole", () => {
         ]),
       ),
     );
-    expect(response.status).toBe(401);
+    expect(response.status).toBe(403);
     for (const name of ["set-cookie", "www-authenticate", "server", "x-internal"]) {
       expect(response.headers.get(name)).toBeNull();
     }
+  });
+
+  test("a refusal of the proxy's own credential is not told as one of the client's", async () => {
+    const { said, text, outcome, response } = await write(
+      says(answer(401, '{"detail":"bad token"}', [JSON_TYPE, 'WWW-Authenticate: Bearer realm="t"'])),
+    );
+    expect(said).toEqual({ status: 502, outcome: "answered" });
+    expect(outcome?.claims).toMatchObject({ status: 401, replied: 502 });
+    expect(JSON.parse(text).detail).toMatch(/^target_credential_refused: /);
+    expect(response.headers.get("www-authenticate")).toBeNull();
   });
 });
 

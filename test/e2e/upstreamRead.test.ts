@@ -127,6 +127,8 @@ const refused: Record<string, [play: Play, outcome: string, status: number | und
     302,
   ],
   "a redirect without a place": [says(answer(301)), "redirected", 301],
+  // The proxy's own credential is at fault: the client's is good, and a 401 would say that it is not.
+  "a refusal of the proxy's credential": [says(answer(401, "{}", [JSON_TYPE])), "answered", 401],
 };
 test.each(Object.keys(refused))("%s is a 502", async (name) => {
   const [play, outcome, status] = refused[name] ?? [];

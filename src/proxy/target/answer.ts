@@ -27,8 +27,9 @@ export interface Reply {
 /** Redaction keeps what it makes of a list by the list itself. */
 const NO_ATTRIBUTES: readonly string[] = [];
 
-const FAILURES: Readonly<Record<Answer["outcome"], RefusalCode | undefined>> = {
-  answered: undefined,
+/** What the client is told where the answer does not pass. A whole one does not if it is about our own credential. */
+const FAILURES: Readonly<Record<Answer["outcome"], RefusalCode>> = {
+  answered: "target_credential_refused",
   early: "target_early",
   incomplete: "target_incomplete",
   not_sent: "target_unreachable",
@@ -86,9 +87,12 @@ export function readAnswer(
   };
 }
 
-/** A whole answer passes; an early one only as the error that explains it: an early 2xx cannot be true. */
-function passes(answer: Answer): boolean {
-  return answer.outcome === "answered" || (answer.outcome === "early" && (answer.status ?? 0) >= 400);
+/**
+ * A whole answer passes; an early one only as the error that explains it: an early 2xx cannot be true. A 401 is about the
+ * proxy's credential: an identity provider would take it for its own, and stop the whole connection.
+ */
+function passes({ outcome, status = 0 }: Answer): boolean {
+  return status !== 401 && (outcome === "answered" || (outcome === "early" && status >= 400));
 }
 
 function judgeRedirect(answer: Answer, location: string | undefined): Answer {
@@ -99,7 +103,10 @@ function judgeRedirect(answer: Answer, location: string | undefined): Answer {
 
 function failureReply(answer: Answer): Reply {
   const isTimeout = answer.outcome === "unknown" && answer.reason === "timeout";
-  const refusal = new Refusal(isTimeout ? "target_timeout" : (FAILURES[answer.outcome] ?? "target_unknown"));
+  const isCredential = answer.outcome === "early" && answer.status === 401;
+  const refusal = new Refusal(
+    isTimeout ? "target_timeout" : FAILURES[isCredential ? "answered" : answer.outcome],
+  );
   return {
     status: refusal.status,
     headers: { "content-type": "application/scim+json" },

@@ -92,7 +92,13 @@ function passAnswer(connector: Connector, answer: IncomingMessage, reply: Server
     sendRefusal(reply, new Refusal(`target_${outcome}`));
     return;
   }
-  if (status === 401) target.forgetAccessToken();
+  if (status === 401) {
+    target.forgetAccessToken();
+    settle(reply, { outcome: "answered", status });
+    answer.destroy();
+    sendRefusal(reply, new Refusal("target_credential_refused"));
+    return;
+  }
   const headers = {
     ...cleanHeaders(responseHeaders(answer.headers), target.secrets),
     ...(inside === undefined ? {} : { location: inside }),
