@@ -1,7 +1,8 @@
-// npm run bench [-- throughput|memory|verify] [--json] [--rounds N] [--seconds S] [--writes N]
+// npm run bench [-- throughput|memory|verify|search] [--json] [--rounds N] [--seconds S] [--writes N] [--transactions N]
 
 import { parseArgs } from "node:util";
 import { measureMemory } from "./memory.ts";
+import { measureSearch } from "./search.ts";
 import { measureThroughput } from "./throughput.ts";
 import { measureVerify } from "./verify.ts";
 
@@ -12,6 +13,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
     writes: { type: "string", default: "1000000" },
+    transactions: { type: "string", default: "1000000" },
   },
 });
 const [what = "throughput"] = positionals;
@@ -25,9 +27,13 @@ const report =
       ? await measureMemory(Number(values.writes), say)
       : what === "verify"
         ? await measureVerify(say)
-        : undefined;
+        : what === "search"
+          ? await measureSearch(Number(values.transactions), say)
+          : undefined;
 if (report === undefined) {
-  process.stderr.write(`there is no benchmark called ${what}; there are: throughput, memory, verify\n`);
+  process.stderr.write(
+    `there is no benchmark called ${what}; there are: throughput, memory, verify, search\n`,
+  );
   process.exitCode = 2;
 } else {
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);

@@ -1,7 +1,7 @@
 // Memory over many audited writes: resident size of the proxy, sampled while a fixed number of writes goes through.
 // Flat means: after the first tenth, the samples stay within 60 MB of each other (± 30 MB).
 
-import { readFileSync } from "node:fs";
+import { residentMiB as measureResident } from "./figures.ts";
 import { runLoad } from "./load.ts";
 import { openStage } from "./stage.ts";
 
@@ -15,7 +15,6 @@ export interface MemoryReport {
   flat: boolean;
 }
 
-const MIB = 1024 * 1024;
 const TENTHS = 10;
 
 export async function measureMemory(writes: number, say: (line: string) => void): Promise<MemoryReport> {
@@ -29,7 +28,7 @@ export async function measureMemory(writes: number, say: (line: string) => void)
         requests: Math.ceil(writes / TENTHS),
       });
       errors += result.errors;
-      residentMiB.push(Math.round(residentBytes(stage.proxyPid) / MIB));
+      residentMiB.push(Math.round(measureResident(stage.proxyPid)));
       say(
         `${((tenth + 1) * writes) / TENTHS} writes, ${result.requestsPerSecond.toFixed(0)}/s, resident ${residentMiB.at(-1)} MiB`,
       );
@@ -41,9 +40,4 @@ export async function measureMemory(writes: number, say: (line: string) => void)
   } finally {
     await stage.close();
   }
-}
-
-function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }

@@ -11,14 +11,17 @@ import { prepareDataDir } from "../test/support/system.ts";
 export interface Stage {
   bareUrl: string;
   auditedUrl: string;
+  adminUrl: string;
   token: string;
+  auditorToken: string;
   dataDir: string;
   /** Resident memory of the proxy process, bytes. */
   proxyPid: number;
   close(): Promise<void>;
 }
 
-export async function openStage(): Promise<Stage> {
+/** Starts everything; `fill` may write a history first, while nothing runs on the data directory. */
+export async function openStage(fill?: (configFile: string) => Promise<void>): Promise<Stage> {
   const children: ChildProcess[] = [];
   const dataDir = await mkdtemp(join(tmpdir(), "scimseal-bench-"));
   const close = async () => {
@@ -29,22 +32,32 @@ export async function openStage(): Promise<Stage> {
     await rm(dataDir, { recursive: true, force: true });
   };
   try {
-    const target = await start(children, ["bench/target.ts"]);
+    const { url: target } = await start(children, ["bench/target.ts"]);
     const bare = await start(children, ["bench/bare.ts", target]);
-    const { configFile, token } = await prepareDataDir(dataDir, target, "bench-target-token", {
+    const { configFile, token, auditorToken } = await prepareDataDir(dataDir, target, "bench-target-token", {
       config: { log: { level: "info", format: "json" } },
     });
+    await fill?.(configFile);
     const scim = await start(children, ["src/main.ts", "serve", "--config", configFile]);
     const proxyPid = children.at(-1)?.pid ?? 0;
-    return { bareUrl: bare, auditedUrl: `${scim}/okta/scim/v2`, token, dataDir, proxyPid, close };
+    return {
+      bareUrl: bare.url,
+      auditedUrl: `${scim.url}/okta/scim/v2`,
+      adminUrl: scim.adminUrl,
+      token,
+      auditorToken,
+      dataDir,
+      proxyPid,
+      close,
+    };
   } catch (cause) {
     await close();
     throw cause;
   }
 }
 
-/** Starts a part and waits for the line of JSON that holds its URL. */
-async function start(children: ChildProcess[], args: string[]): Promise<string> {
+/** Starts a part and waits for the line of JSON that holds its URLs. */
+async function start(children: ChildProcess[], args: string[]): Promise<{ url: string; adminUrl: string }> {
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   children.push(child);
   if (!child.stdout) throw new Error("no output to read");
@@ -52,8 +65,13 @@ async function start(children: ChildProcess[], args: string[]): Promise<string> 
   return await new Promise((resolve, reject) => {
     child.once("exit", (code) => reject(new Error(`${args[0]} ended with ${code} before it was ready`)));
     lines.on("line", (line) => {
-      const { url, scimUrl } = JSON.parse(line) as { url?: string; scimUrl?: string };
-      if (url ?? scimUrl) resolve(url ?? scimUrl ?? "");
+      const {
+        url,
+        scimUrl,
+        adminUrl = "",
+      } = JSON.parse(line) as Partial<Record<"url" | "scimUrl" | "adminUrl", string>>;
+      const first = url ?? scimUrl;
+      if (first !== undefined) resolve({ url: first, adminUrl });
     });
   });
 }

@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
+import { median } from "./figures.ts";
 import { type LoadResult, runLoad } from "./load.ts";
 import { openStage } from "./stage.ts";
 
@@ -126,13 +127,6 @@ function summarise(results: readonly LoadResult[]): Cell {
     p99Ms: round3(median(results.map((result) => result.p99Ms))),
     errors: results.reduce((sum, result) => sum + result.errors, 0),
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
 function round3(value: number): number {

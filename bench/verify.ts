@@ -26,6 +26,7 @@ import { writeVerifier } from "../src/verifier/build.ts";
 import { startChromium } from "../test/browser/chromium.ts";
 import { Chain, newSigner, ORIGIN, publicKeyOf } from "../test/ledger/chain.ts";
 import { Published } from "../test/ledger/evidence/packs.ts";
+import { median } from "./figures.ts";
 
 const ENTRIES = 20_001;
 const PAGE = 2_000;
@@ -246,9 +247,4 @@ async function measureBrowser(): Promise<number> {
     await browser.close();
     await rm(dir, { recursive: true, force: true });
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
