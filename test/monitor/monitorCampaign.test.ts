@@ -1,9 +1,11 @@
-// The superuser campaign: a ledger of some thousand entries with its published tree, and one harm a test. The rolling
+// The superuser campaign: a ledger of ten thousand entries with its published tree, and one harm a test. The rolling
 // pass, or the follower where only memory can tell, must name what and where.
 
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { fastVerify } from "../../src/keys/fastVerify.ts";
 import { encodeBase64url } from "../../src/ledger/base64url.ts";
 import type { Entry } from "../../src/ledger/entry.ts";
+import { TreeAudit } from "../../src/ledger/evidence/treeAudit.ts";
 import { hashLeaf } from "../../src/ledger/hash.ts";
 import { formatHeader, formatSigningInput, parseLeaf } from "../../src/ledger/leaf.ts";
 import { hashLevels } from "../../src/ledger/tree/treeLevels.ts";
@@ -15,13 +17,14 @@ import {
   followerOf,
   makeCopy,
   named,
+  ORIGIN,
   passMany,
   publish,
   runPass,
   type TestCopy,
 } from "./monitorHarness.ts";
 
-const TRANSACTIONS = 1_500;
+const TRANSACTIONS = 5_000;
 let server: TestDatabase;
 let base: TestCopy;
 let size = 0;
@@ -105,8 +108,8 @@ const APART: [string, string, RegExp][] = [
   ],
   [
     "an attachment planted beyond the end",
-    "INSERT INTO attachment VALUES (9000, 'x', sha256(''), '')",
-    /^9000 attachment_unknown$/,
+    "INSERT INTO attachment VALUES (19000, 'x', sha256(''), '')",
+    /^19000 attachment_unknown$/,
   ],
 ];
 
@@ -136,7 +139,7 @@ const HARMS: [string, string, RegExp[]][] = [
   [
     "the newest five deleted",
     "DELETE FROM entry WHERE seq > (SELECT max(seq) FROM entry) - 5",
-    [/^2996 checkpoint_ahead$/],
+    [/^9996 checkpoint_ahead$/],
   ],
 ];
 
@@ -227,6 +230,34 @@ test("rewritten from k on, tiles and checkpoints too, all with the real key: who
   expect((await follower.look()).map(named)).toEqual([`${size - 1} head_changed`]);
   // Nothing in the database is wrong now; this is what anchors and witnesses are for.
   expect(await runPass(await beginPass(copy, opened))).toEqual([]);
+  await opened.close();
+});
+
+test("an older backup is restored and written on with the real key: who looked before tells, monitor or auditor", async () => {
+  const copy = await harmed();
+  const backup = await harmed();
+  await copy.write((writer) => passMany(writer, 50));
+  const lost = await publish(copy, []);
+  const opened = copy.open();
+  const follower = followerOf(copy, opened);
+  expect(await follower.look()).toEqual([]);
+  const [taken] = await copy.query("SELECT note FROM checkpoint ORDER BY id DESC LIMIT 1");
+  await copy.restore(backup);
+  await copy.write((writer) => passMany(writer, 80));
+  const now = await publish(copy, []);
+  expect(now).toBeGreaterThan(lost);
+  await follower.look();
+  expect((await follower.look()).map(named)).toEqual([`${lost - 1} head_changed`]);
+  // By itself the ledger is in order: entries, tiles and checkpoints are all made with the real key.
+  expect(await runPass(await beginPass(copy, opened))).toEqual([]);
+  const { pinned } = copy.keys;
+  const audit = new TreeAudit({ origin: ORIGIN, pinned, verify: fastVerify, digest: nodeSha256 });
+  for (const { leaf } of await copy.query(`SELECT leaf FROM entry WHERE seq < ${lost} ORDER BY seq`))
+    audit.append(hashLeaf(Buffer.from(String(leaf)), nodeSha256));
+  audit.compare({ name: "the auditor's checkpoint", note: String(taken?.note) });
+  expect(audit.findings.map(({ seq, code }) => `${seq} ${code}`)).toEqual([
+    `${lost - 1} checkpoint_mismatch`,
+  ]);
   await opened.close();
 });
 

@@ -80,6 +80,13 @@ export class TestCopy {
     await runSql(this.#server.urls.superuser, `DROP DATABASE ${this.name} WITH (FORCE)`);
   }
 
+  /** Puts a backup in the place of this database, under the feet of whoever is connected. */
+  async restore(backup: TestCopy): Promise<void> {
+    await this.drop();
+    const from = `TEMPLATE ${backup.name} STRATEGY FILE_COPY`;
+    await runSql(this.#server.urls.superuser, `CREATE DATABASE ${this.name} ${from}`);
+  }
+
   /** As the superuser, with every trigger disabled. */
   tamper(statement: string): Promise<void> {
     return runSql(
