@@ -1,8 +1,9 @@
-// npm run bench [-- throughput|memory|verify|search] [--json] [--rounds N] [--seconds S] [--writes N] [--transactions N]
+// npm run bench [-- throughput|memory|verify|search|soak] [--json] [--rounds N] [--seconds S] [--writes N] [--transactions N] [--minutes N]
 
 import { parseArgs } from "node:util";
 import { measureMemory } from "./memory.ts";
 import { measureSearch } from "./search.ts";
+import { measureSoak } from "./soak.ts";
 import { measureThroughput } from "./throughput.ts";
 import { measureVerify } from "./verify.ts";
 
@@ -14,6 +15,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string", default: "3" },
     writes: { type: "string", default: "1000000" },
     transactions: { type: "string", default: "1000000" },
+    minutes: { type: "string", default: "10" },
   },
 });
 const [what = "throughput"] = positionals;
@@ -29,10 +31,12 @@ const report =
         ? await measureVerify(say)
         : what === "search"
           ? await measureSearch(Number(values.transactions), say)
-          : undefined;
+          : what === "soak"
+            ? await measureSoak(Number(values.minutes), say)
+            : undefined;
 if (report === undefined) {
   process.stderr.write(
-    `there is no benchmark called ${what}; there are: throughput, memory, verify, search\n`,
+    `there is no benchmark called ${what}; there are: throughput, memory, verify, search, soak\n`,
   );
   process.exitCode = 2;
 } else {

@@ -365,7 +365,7 @@ function refusal(status: number, scimType?: string): string {
 }
 
 /** mulberry32 (T. Ettinger, public domain): integers from 0 to before `below`. */
-function makeRandom(seed: number): (below: number) => number {
+export function makeRandom(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {
     state = (state + 0x6d2b79f5) >>> 0;
