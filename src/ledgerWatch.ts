@@ -3,8 +3,10 @@
 // the ledger it asks the writer for. Runs on the watch thread, so that verifying never takes a turn from the traffic.
 
 import { join } from "node:path";
+import { createAttachmentOpener } from "./keys/attachmentOpen.ts";
 import { fastVerify } from "./keys/fastVerify.ts";
 import { loadPinned } from "./keys/keyring.ts";
+import { loadSealingKey } from "./keys/sealingKey.ts";
 import { loadSigner } from "./keys/signer.ts";
 import { type LogKey, makeLogKey, parseVerifierKey, type WitnessKey } from "./ledger/note/verifierKey.ts";
 import { proveConsistency } from "./ledger/tree/tileProof.ts";
@@ -49,6 +51,14 @@ export interface WatchState {
   anchored: number;
   /** Leaves under the newest checkpoint. */
   published: number;
+  /** The newest checkpoint that has the cosignatures its policy asks for, with them. */
+  cosigned?: Cosigned;
+}
+
+/** A checkpoint's size, and its signed note. */
+export interface Cosigned {
+  size: number;
+  note: string;
 }
 
 /** Before anything was looked at. */
@@ -76,6 +86,7 @@ export class LedgerWatch {
   readonly #publisher: Publisher;
   readonly #webhooks: Webhooks;
   readonly #post = createPost();
+  #cosigned: Cosigned | undefined;
 
   constructor(settings: WatchSettings, deps: WatchDeps) {
     const { writer, reader, dataDir, publish, monitor } = settings;
@@ -84,7 +95,8 @@ export class LedgerWatch {
     const pinned = loadPinned(writer.pinnedKeyFiles);
     const { now } = Date;
     const digest = nodeSha256;
-    this.#reader = new LedgerReader(ledger, reader, { connections: 2, timeoutMs: TIMEOUT_MS });
+    const opener = createAttachmentOpener(loadSealingKey(writer.sealingKeyFile, origin), origin);
+    this.#reader = new LedgerReader(ledger, reader, { connections: 2, timeoutMs: TIMEOUT_MS, opener });
     this.#tree = new TreeStore(ledger, reader, { connections: 2, timeoutMs: TIMEOUT_MS, digest });
     this.#webhooks = new Webhooks({ targets: settings.webhooks, post: this.#post, now, log });
     this.#alarms = new Alarms({
@@ -128,6 +140,7 @@ export class LedgerWatch {
       // An anchor keeps what the witnesses said, too.
       onAnchored: (note, { size, root }) => {
         this.#keeper.keep({ size, root, note });
+        this.#cosigned = { size, note };
         deps.onChange();
       },
       onFinding,
@@ -177,6 +190,7 @@ export class LedgerWatch {
       verified: this.#monitor.status.verified,
       anchored: this.#isWitnessed ? this.#witnesses.status.anchoredTo : this.#keeper.size,
       published: this.#publisher.status.size,
+      ...(this.#cosigned ? { cosigned: this.#cosigned } : {}),
     };
   }
 

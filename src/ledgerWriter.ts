@@ -2,13 +2,15 @@
 // which key file to believe after a rotation.
 
 import { existsSync } from "node:fs";
+import { createAttachmentSealer } from "./keys/attachmentSeal.ts";
 import { fastVerify } from "./keys/fastVerify.ts";
 import { loadPinned } from "./keys/keyring.ts";
+import { loadSealingKey } from "./keys/sealingKey.ts";
 import { loadSigner, type Signer } from "./keys/signer.ts";
 import type { PublicKey } from "./ledger/key.ts";
 import { drawRandomBytes, newUuid, nodeSha256, toBase64url } from "./nodeCrypto.ts";
 import type { DatabaseAddress } from "./storage/postgres.ts";
-import { LedgerWriter, type WriterLog, type WriterObserver } from "./storage/writer.ts";
+import { LedgerWriter, type WriterLog, type WriterObserver, type WriterOptions } from "./storage/writer.ts";
 
 /** Plain data; holds a connection string, so never to be logged. */
 export interface WriterSettings {
@@ -18,15 +20,23 @@ export interface WriterSettings {
   appendDeadlineMs: number;
   signingKeyFile: string;
   pinnedKeyFiles: readonly string[];
+  sealingKeyFile: string;
 }
 
-/** The writer, not started. */
+/** Where a writer has its time and its ids from. */
+export type WriterTime = Pick<WriterOptions, "now" | "monotonic" | "uuid">;
+
+const REAL_TIME: WriterTime = { now: Date.now, uuid: newUuid };
+
+/** The writer, not started. Another time than the real one is for whoever writes a history. */
 export function createWriter(
   settings: WriterSettings,
   log: WriterLog,
   observer: WriterObserver,
+  time: WriterTime = REAL_TIME,
 ): LedgerWriter {
-  const { ledger, origin, database, appendDeadlineMs, signingKeyFile, pinnedKeyFiles } = settings;
+  const { ledger, origin, database, appendDeadlineMs, signingKeyFile, pinnedKeyFiles, sealingKeyFile } =
+    settings;
   return new LedgerWriter({
     ledger,
     origin,
@@ -36,11 +46,11 @@ export function createWriter(
     reloadSigner: async (expected) => reloadSigner(signingKeyFile, expected),
     pinned: loadPinned(pinnedKeyFiles),
     verify: fastVerify,
+    sealer: createAttachmentSealer(loadSealingKey(sealingKeyFile, origin), origin, drawRandomBytes),
     digest: nodeSha256,
     base64url: toBase64url,
     randomBytes: drawRandomBytes,
-    uuid: newUuid,
-    now: Date.now,
+    ...time,
     log,
     observer,
   });

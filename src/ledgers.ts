@@ -8,7 +8,9 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { DatabaseConfig } from "./config/database.ts";
 import type { Config, LedgerConfig } from "./config/schema.ts";
+import { createAttachmentOpener } from "./keys/attachmentOpen.ts";
 import { loadPinned } from "./keys/keyring.ts";
+import { loadSealingKey, type SealingKey } from "./keys/sealingKey.ts";
 import { loadTokenKey, type TokenKey } from "./keys/tokenKey.ts";
 import { formatPublicJwk, type PublicJwk, type PublicKey } from "./ledger/key.ts";
 import type { WatchSettings } from "./ledgerWatch.ts";
@@ -34,6 +36,7 @@ export interface OpenLedger {
   evidence: DatabaseEvidence;
   recovery: Recovery;
   tokenKey: TokenKey;
+  sealingKey: SealingKey;
   pinned: readonly PublicKey[];
   watch: WatchSettings;
 }
@@ -108,9 +111,15 @@ export class Ledgers {
     const addresses = addressesOf(ledger.database ?? config.database, this.#embedded?.urls);
     if (addresses.owner) await migrateAs(addresses.owner, addresses, name, ledger.origin);
     const pinned = loadPinned(ledger.pinnedKeys);
+    const sealingKey = loadSealingKey(ledger.sealingKey.file, ledger.origin);
+    const opener = createAttachmentOpener(sealingKey, ledger.origin);
     const writer = createWriter(writerSettings(config, name, addresses.writer), log, observer);
     await writer.start();
-    const reader = new LedgerReader(name, addresses.reader, { connections: 4, timeoutMs: READ_TIMEOUT_MS });
+    const reader = new LedgerReader(name, addresses.reader, {
+      connections: 4,
+      timeoutMs: READ_TIMEOUT_MS,
+      opener,
+    });
     const tree = new TreeStore(name, addresses.reader, {
       connections: 4,
       timeoutMs: READ_TIMEOUT_MS,
@@ -120,6 +129,7 @@ export class Ledgers {
       origin: ledger.origin,
       keys: pinned,
       tree,
+      opener,
       connections: 2,
       timeoutMs: READ_TIMEOUT_MS,
     });
@@ -133,6 +143,7 @@ export class Ledgers {
       evidence,
       recovery,
       tokenKey: loadTokenKey(ledger.tokenKey.file, ledger.origin),
+      sealingKey,
       pinned,
       watch: watchSettings(config, name, addresses),
     };
@@ -166,6 +177,7 @@ export function writerSettings(config: Config, name: string, database: DatabaseA
     appendDeadlineMs: config.appendDeadlineMs,
     signingKeyFile: ledger.signingKey.file,
     pinnedKeyFiles: ledger.pinnedKeys,
+    sealingKeyFile: ledger.sealingKey.file,
   };
 }
 
@@ -216,6 +228,8 @@ async function migrateAs(
 export interface RememberedLedger {
   origin: string;
   pinned: PublicJwk[];
+  /** Where its sealing key lies: attachments are opened if it is there and may be read. */
+  sealingKeyFile?: string;
 }
 
 const LEDGERS_FILE = "ledgers.json";
@@ -226,6 +240,7 @@ async function rememberLedgers(config: Config, ledgers: ReadonlyMap<string, Open
     remembered[name] = {
       origin: ledger.config.origin,
       pinned: ledger.pinned.map((key) => formatPublicJwk(key.bytes)),
+      sealingKeyFile: ledger.config.sealingKey.file,
     };
   }
   await writeDurably(join(config.dataDir, LEDGERS_FILE), `${JSON.stringify(remembered, null, 2)}\n`);

@@ -44,6 +44,10 @@ export function registerExport(program: Command): void {
     .option("--txn <uuid>", "the entries of one transaction")
     .option("--account <type/id>", "the entries that name a resource, such as User/2819c223")
     .option("--no-attachments", "leave out what entries commit to: bodies and personal facts")
+    .option(
+      "--sealing-key <file>",
+      "key file that opens attachments (default: the ledger's own, if it is here)",
+    )
     .option("--checkpoint <file...>", "checkpoints the auditor has: the pack proves that it continues them")
     .option("--leaves", "only the entries from the first on, one compact JWS a line; no proofs")
     .option("--out <file>", "file to make; must not exist (default: standard output)")
@@ -66,8 +70,15 @@ async function* readPack(
   query: EvidenceQuery,
   options: ExportOptions,
 ): AsyncGenerator<Uint8Array> {
-  const { name, address, origin, pinned, tree } = source;
-  const settings = { origin, keys: pinned, tree, connections: 2, timeoutMs: TIMEOUT_MS };
+  const { name, address, origin, pinned, tree, opener } = source;
+  const settings = {
+    origin,
+    keys: pinned,
+    tree,
+    connections: 2,
+    timeoutMs: TIMEOUT_MS,
+    ...(opener && { opener }),
+  };
   const evidence = new DatabaseEvidence(name, address, settings);
   try {
     yield* writeEvidence(evidence, {
@@ -76,11 +87,16 @@ async function* readPack(
       now: Date.now(),
       digest: nodeSha256,
       earlierSizes: (options.checkpoint ?? []).map(readSize),
-      ...(!options.attachments && { withoutAttachments: "left out by whoever exported" }),
+      ...withoutAttachments(options.attachments, opener !== undefined),
     });
   } finally {
     await evidence.close();
   }
+}
+
+function withoutAttachments(isWanted: boolean, canOpen: boolean): { withoutAttachments?: string } {
+  if (!isWanted) return { withoutAttachments: "left out by whoever exported" };
+  return canOpen ? {} : { withoutAttachments: "sealed, and whoever exported did not have the key" };
 }
 
 async function* leaves({ reader }: LedgerSource): AsyncGenerator<string> {

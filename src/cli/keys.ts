@@ -1,12 +1,14 @@
 /**
- * `scimseal keys list|show|rotate`: the keys of each ledger: which sign, which are pinned, where they lie, who may read them.
+ * `scimseal keys list|show|rotate|sealing`: the keys of each ledger: which sign, which are pinned, where they lie, who may read them.
  * It prints public halves only. A verifier should be given these keys by another way than the evidence.
  */
 import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import type { LedgerConfig } from "../config/schema.ts";
+import { readKeyFile, saveKey } from "../keys/keyFile.ts";
 import { loadPinned } from "../keys/keyring.ts";
+import { generateSealingKey } from "../keys/sealingKey.ts";
 import { loadSigner } from "../keys/signer.ts";
 import { formatPublicJwk, type PublicJwk } from "../ledger/key.ts";
 import { registerRotate } from "./keysRotate.ts";
@@ -26,6 +28,23 @@ interface ShownKey {
 export function registerKeys(program: Command): void {
   const keys = program.command("keys").description("show and rotate the keys of the ledgers");
   registerRotate(keys);
+
+  keys
+    .command("sealing")
+    .description(
+      "make the key file that attachments are sealed with; to replace a key, one with a new key in front",
+    )
+    .requiredOption("--out <file>", "file to make, mode 0600; must not exist")
+    .option("--older <file>", "key file whose keys the new one must still open: the ledger's present one")
+    .action(async ({ out, older }: { out: string; older?: string }, command: Command) => {
+      const from = older === undefined ? undefined : { text: readKeyFile(older), path: older };
+      await saveKey(out, generateSealingKey(from));
+      command
+        .configureOutput()
+        .writeOut?.(
+          `${out} is made. Name it as sealingKey of the ledger, and keep a copy apart from the database: without it the attachments are lost.\n`,
+        );
+    });
 
   withConfig(keys.command("list"))
     .description("one line a key")

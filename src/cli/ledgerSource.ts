@@ -4,11 +4,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../config/load.ts";
+import { createAttachmentOpener } from "../keys/attachmentOpen.ts";
 import { loadPinned } from "../keys/keyring.ts";
+import { loadSealingKey } from "../keys/sealingKey.ts";
 import type { ExpectedCheckpoint } from "../ledger/evidence/treeAudit.ts";
 import { type PublicKey, parsePublicJwk } from "../ledger/key.ts";
 import { addressesOf, readRemembered } from "../ledgers.ts";
 import { nodeSha256 } from "../nodeCrypto.ts";
+import type { AttachmentOpener } from "../storage/attachmentSealer.ts";
 import { openEmbedded } from "../storage/embedded/embedded.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
 import { LedgerReader } from "../storage/reader.ts";
@@ -22,6 +25,8 @@ export interface SourceOptions {
   dataDir?: string;
   ledger?: string;
   key?: string[];
+  /** File with the ledger's sealing key, if it is not where the ledger's own says. */
+  sealingKey?: string;
 }
 
 export interface LedgerSource {
@@ -30,6 +35,8 @@ export interface LedgerSource {
   pinned: readonly PublicKey[];
   /** The reader's role. */
   address: DatabaseAddress;
+  /** Opens attachments; undefined: there is no sealing key here, and they stay sealed. */
+  opener: AttachmentOpener | undefined;
   reader: LedgerReader;
   tree: TreeStore;
   /** Checkpoints that are kept outside the database. */
@@ -47,13 +54,15 @@ export async function openLedgerSource(options: SourceOptions): Promise<LedgerSo
   const { name, origin, address } = found;
   const pinned = options.key ? readPinnedKeys(options.key).keys : found.pinned;
   const settings = { connections: 2, timeoutMs: TIMEOUT_MS };
-  const reader = new LedgerReader(name, address, settings);
+  const opener = openerOf(options.sealingKey, found);
+  const reader = new LedgerReader(name, address, { ...settings, ...(opener && { opener }) });
   const tree = new TreeStore(name, address, { ...settings, digest: nodeSha256 });
   return {
     name,
     origin,
     pinned,
     address,
+    opener,
     reader,
     tree,
     anchors: readAnchors(found.anchorDirectories, name),
@@ -71,7 +80,18 @@ interface Found {
   pinned: readonly PublicKey[];
   address: DatabaseAddress;
   anchorDirectories: readonly string[];
+  sealingKeyFile: string | undefined;
   close(): Promise<void>;
+}
+
+/** The key that was named must be usable; the ledger's own may be elsewhere, as it should be for whoever only verifies. */
+function openerOf(
+  named: string | undefined,
+  { origin, sealingKeyFile }: Found,
+): AttachmentOpener | undefined {
+  const file =
+    named ?? (sealingKeyFile !== undefined && existsSync(sealingKeyFile) ? sealingKeyFile : undefined);
+  return file === undefined ? undefined : createAttachmentOpener(loadSealingKey(file, origin), origin);
 }
 
 /** `NAME.checkpoint` in each directory that has one. One that cannot be read is an error: it may be the one that tells. */
@@ -96,6 +116,7 @@ async function fromConfig(file: string, options: SourceOptions): Promise<Found> 
     pinned: options.key ? [] : loadPinned(ledger.pinnedKeys),
     address: addressesOf(database, embedded?.urls).reader,
     anchorDirectories: [join(config.dataDir, "anchors"), ...ledger.anchors.directories],
+    sealingKeyFile: ledger.sealingKey.file,
     close: async () => embedded?.close(),
   };
 }
@@ -118,6 +139,7 @@ async function fromDataDir(options: SourceOptions): Promise<Found> {
     pinned: ledger.pinned.flatMap((jwk) => parsePublicJwk(jwk) ?? []),
     address: { connectionString: embedded.urls.reader, requireSync: [] },
     anchorDirectories: [join(dataDir, "anchors")],
+    sealingKeyFile: ledger.sealingKeyFile,
     close: () => embedded.close(),
   };
 }

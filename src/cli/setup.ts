@@ -10,6 +10,7 @@ import path from "node:path";
 import { addCredential, credentialPath } from "../auth/credentialFile.ts";
 import { loadConfig } from "../config/load.ts";
 import { errorCode } from "../config/privateFile.ts";
+import { generateSealingKey } from "../keys/sealingKey.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../keys/signer.ts";
 import { generateTokenKey } from "../keys/tokenKey.ts";
 
@@ -62,6 +63,7 @@ export async function createSetup(answers: SetupAnswers, now: Date = new Date())
     configFile,
     at("keys", "main.jwk"),
     at("keys", "main.token.key"),
+    at("keys", "main.sealing.jwks"),
     credentialPath(dataDir),
   ]);
   try {
@@ -72,6 +74,7 @@ export async function createSetup(answers: SetupAnswers, now: Date = new Date())
     await made.file(at("keys", "main.jwk"), formatPrivateJwk(key), 0o600);
     await made.file(at("keys", "main.genesis.pub.jwk"), formatPinnedJwk(key), 0o644);
     await made.file(at("keys", "main.token.key"), generateTokenKey(), 0o600);
+    await made.file(at("keys", "main.sealing.jwks"), generateSealingKey(), 0o600);
     const secret = await keepSecret(answers, dir, made);
     await made.file(configFile, formatConfig(answers, secret), 0o644);
     // The answers are judged by the same rules as any configuration. A variable may be set later, by the service.
@@ -195,6 +198,7 @@ ledgers:
     signingKey: { file: keys/main.jwk }
     pinnedKeys: [keys/main.genesis.pub.jwk]
     tokenKey: { file: keys/main.token.key }
+    sealingKey: { file: keys/main.sealing.jwks } # Keep a copy apart from the database.
 
 connectors:
   ${connector}:

@@ -18,6 +18,11 @@ export const RESERVED_CONNECTORS: readonly string[] = ["oauth2", "healthz", "rea
 
 const MIB = 1024 * 1024;
 
+const SEALING_KEY =
+  "JWK set of 256-bit oct keys that attachments are sealed with, mode 0600: the first seals, all open. Keep a copy apart from the database; without it the attachments are lost.";
+const NO_SEALING_KEY =
+  "is required: attachments are sealed at rest. Make a key with `scimseal keys sealing --out FILE` and name the file here";
+
 /** Builds the schema; `resolver` turns path and secret leaves into what the program uses. */
 export function configSchema(resolver: Resolver) {
   const leaf = new Leaves(resolver);
@@ -99,6 +104,12 @@ export function configSchema(resolver: Resolver) {
       leaf,
       "32 random bytes that keyed tokens for personal identifiers are made with, mode 0600.",
     ),
+    sealingKey: z
+      .strictObject(
+        { file: leaf.privateFile(SEALING_KEY) },
+        { error: (issue) => (issue.input === undefined ? NO_SEALING_KEY : undefined) },
+      )
+      .describe(SEALING_KEY),
     database: ledgerDatabaseSchema(leaf).exactOptional(),
     ...proofKeys(leaf),
   });
@@ -129,7 +140,18 @@ export function configSchema(resolver: Resolver) {
         .describe("The listener that identity providers call.")
         .prefault({}),
       admin: z
-        .strictObject({ listen: listener(8081, "admin"), tls: tls.exactOptional() })
+        .strictObject({
+          listen: listener(8081, "admin"),
+          tls: tls.exactOptional(),
+          publicUrl: networkUrl(
+            "Where people open the dashboard, if not at the listener's own address: behind a TLS terminator, say. Sign-in links and sessions are for this address.",
+          )
+            .refine(
+              (text) => new URL(text).pathname === "/",
+              "must have no path: the dashboard is at its root",
+            )
+            .exactOptional(),
+        })
         .describe("The listener for auditors and operators: audit API, health, metrics.")
         .prefault({}),
       database: databaseSchema(leaf),

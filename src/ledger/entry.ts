@@ -22,14 +22,18 @@ export type Outcome =
   | "unknown";
 
 export type EventName =
+  | "access-denied"
   | "alarm-acknowledged"
   | "alarm-raised"
   | "clock-anomaly"
+  | "entries-viewed"
+  | "export-made"
   | "instance-started"
   | "instance-stopped"
   | "key-rotated"
   | "ledger-opened"
-  | "recovery";
+  | "recovery"
+  | "signed-in";
 
 /** The credential that acted; never a person's name. */
 export interface Actor {

@@ -39,6 +39,8 @@ export interface StoredAttachment {
   name: string;
   salt: Uint8Array;
   content: Uint8Array;
+  /** It could not be opened, so salt and content are empty: for want of the key, or, `isDamaged`, in spite of it. */
+  sealed?: { isDamaged: boolean; detail: string };
 }
 
 /** One stored row. What a source cannot know (an export has no columns) it leaves out. */
@@ -76,6 +78,7 @@ export class LedgerVerifier {
   #previous: Uint8Array | undefined = GENESIS_PREV;
   #previousBad = false;
   #current: PublicKey | undefined;
+  #sealed = 0;
   readonly #origin: string | undefined;
   readonly #pinned: readonly PublicKey[];
   readonly #verify: VerifySignature;
@@ -98,6 +101,11 @@ export class LedgerVerifier {
   /** Transactions without an outcome so far, by request seq. Not a finding: they may be in flight. */
   get open(): ReadonlyMap<string, number> {
     return this.#open;
+  }
+
+  /** Attachments that are there and were not checked: they are sealed, and the source had no key to open them. */
+  get sealed(): number {
+    return this.#sealed;
   }
 
   get head(): VerifiedHead {
@@ -203,6 +211,16 @@ export class LedgerVerifier {
       byName.delete(ref.name);
       if (!attachment) {
         this.#find(seq, "attachment_missing", `attachment ${ref.name} is not stored`);
+        continue;
+      }
+      if (attachment.sealed) {
+        if (attachment.sealed.isDamaged)
+          this.#find(
+            seq,
+            "attachment_mismatch",
+            `attachment ${ref.name} cannot be opened: ${attachment.sealed.detail}`,
+          );
+        else this.#sealed++;
         continue;
       }
       const expected = decodeBase64url(ref.commitment);

@@ -4,10 +4,12 @@
 
 import { hash } from "node:crypto";
 import type { Actor, HttpFacts, OperationOutcome, ScimFacts } from "../ledger/entry.ts";
+import type { SealSpan, SealSubject } from "../ledger/sealing.ts";
 import type { Understanding } from "../scim/operation.ts";
 import { parseResourcePath } from "../scim/resource.ts";
 import type { Draft, DraftAttachment, RequestDraft, ResponseDraft } from "../storage/recorded.ts";
 import type { RefusalCode } from "./refusal.ts";
+import { factsAttachment, sealingOf } from "./sealing.ts";
 import type { Answer } from "./target/forward.ts";
 
 /** Operations of a Bulk that take more JSON than this go to an attachment: a leaf holds 65,535 bytes in all. */
@@ -44,6 +46,8 @@ export interface StoredBody {
   bytes: Uint8Array;
   mediaType: string;
   redacted: readonly string[];
+  /** A Bulk's operations in it. */
+  spans?: readonly SealSpan[];
 }
 
 const encoder = new TextEncoder();
@@ -69,7 +73,7 @@ export function draftRequest(
       ...(retryOf === undefined ? {} : { retryOf }),
     },
     attachments: [
-      json("facts", {
+      factsAttachment({
         ...arrivalFacts(arrival),
         ...bodyDigest(context, wire, stored),
         ...(meaning.resourceId === undefined ? {} : { resourceId: meaning.resourceId }),
@@ -78,6 +82,7 @@ export function draftRequest(
       ...bodyAttachment(stored),
       ...attachments,
     ],
+    ...sealingOf(meaning),
     wire,
   };
 }
@@ -108,6 +113,7 @@ export function draftRefusal(
         ...(wire ? { size: wire.length, hmacSha256: context.tokenKey.digest(wire) } : {}),
       }),
     ],
+    ...(meaning ? sealingOf(meaning) : {}),
   };
 }
 
@@ -121,6 +127,8 @@ export interface RecordedAnswer {
   version?: string;
   facts: object;
   operations?: readonly OperationOutcome[];
+  /** The resources that the answer to a Bulk names, by operation. */
+  subjects?: readonly (SealSubject | undefined)[];
 }
 
 /** The outcome of a recorded request. */
@@ -164,6 +172,8 @@ export function draftResponse(
       ...bodyAttachment(recorded.stored),
       ...(operations?.attachments ?? []),
     ],
+    ...(recorded.resourceId === undefined ? {} : { subject: { resourceId: recorded.resourceId } }),
+    ...(recorded.subjects ? { operations: recorded.subjects } : {}),
   };
 }
 
@@ -246,7 +256,8 @@ function bodyDigest(context: RecordContext, exact: Uint8Array, stored: StoredBod
 
 function bodyAttachment(stored: StoredBody | undefined): DraftAttachment[] {
   if (!stored || stored.bytes.length === 0) return [];
-  return [{ name: "body", mediaType: stored.mediaType, bytes: stored.bytes, redacted: stored.redacted }];
+  const { mediaType, bytes, redacted, spans } = stored;
+  return [{ name: "body", mediaType, bytes, redacted, ...(spans ? { spans } : {}) }];
 }
 
 function json(name: string, value: unknown): DraftAttachment {

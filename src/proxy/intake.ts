@@ -15,6 +15,7 @@ import { draftRequest, type StoredBody } from "./draft.ts";
 import { isScimMediaType } from "./header.ts";
 import { Refusal } from "./refusal.ts";
 import type { RetryMemory } from "./retryMemory.ts";
+import { bulkSpans } from "./sealing.ts";
 import { unspokenSecrets } from "./target/scrub.ts";
 
 export interface Intake {
@@ -61,10 +62,12 @@ export async function takeIn(
     throw new Refusal("bulk_too_many");
   if (document && request.method === "PUT") checkId(document, meaning);
   const redaction = document && redact(document, connector.redact);
+  const spans = isBulk && document && redaction && bulkSpans(document, redaction.bytes, (at) => at);
   const stored: StoredBody | undefined = redaction && {
     bytes: redaction.bytes,
     mediaType: arrival.mediaType ?? "application/scim+json",
     redacted: redaction.redacted,
+    ...(spans ? { spans } : {}),
   };
   // Hashed only when it is asked for: hardly any request has anything to do with a retry.
   const retryKey = () =>

@@ -1,5 +1,5 @@
-// From drafts to signed rows: places a batch of entries behind a head, links, signs and commits to attachments, and
-// shapes them as the parameters of the one insert statement. The statement inserts all rows or none, and none unless
+// From drafts to signed rows: places a batch of entries behind a head, links, signs, commits to attachments and seals
+// them, and shapes all of it as the parameters of the one insert statement. The statement inserts all rows or none, and none unless
 // the head is still the one the batch was computed on; the primary key on seq makes two successors impossible.
 
 import type { Client, QueryConfig } from "pg";
@@ -7,6 +7,8 @@ import type { EntryBody, EntryFrame } from "../ledger/entry.ts";
 import { FORMAT_VERSION, MAX_LEAF_BYTES } from "../ledger/entry.ts";
 import { commitTo, hashLeaf, type Sha256 } from "../ledger/hash.ts";
 import { type Base64urlEncoder, formatHeader, formatSigningInput } from "../ledger/leaf.ts";
+import type { SealedEntry, SealingTask } from "../ledger/sealing.ts";
+import { type AttachmentSealer, rowsToStore } from "./attachmentSealer.ts";
 import { encodeArray, encodeInt8Array, encodeTextArray, encodeUuidArray, OID } from "./binary.ts";
 import { queryWithin } from "./postgres.ts";
 import type { Draft } from "./recorded.ts";
@@ -29,6 +31,8 @@ export interface BatchContext {
   origin: string;
   instance: string;
   signer: EntrySigner;
+  /** Seals attachments; one a writer, since it knows which keys the ledger has. */
+  sealer: AttachmentSealer;
   digest: Sha256;
   base64url: Base64urlEncoder;
   randomBytes(size: number): Uint8Array;
@@ -44,7 +48,10 @@ export interface SignedEntry {
   leaf: Buffer;
   leafHash: Uint8Array;
   txn: string | null;
+  /** In clear, as the leaf commits to them. */
   attachments: { name: string; salt: Uint8Array; content: Uint8Array }[];
+  /** What the tables get of them, and the keys that they were sealed with. */
+  sealed: SealedEntry;
 }
 
 /** An entry that no leaf can hold. Its author must put more into attachments. */
@@ -87,6 +94,7 @@ export function signEntry(draft: Draft, head: Head, context: BatchContext): Sign
       `a ${draft.body.type} entry of ${leaf.length} bytes; a leaf holds ${MAX_LEAF_BYTES}`,
     );
   }
+  const sealed = context.sealer.seal(sealingTask(draft, id, attachments));
   return {
     draft,
     seq,
@@ -99,6 +107,27 @@ export function signEntry(draft: Draft, head: Head, context: BatchContext): Sign
       name: attachment.name,
       salt,
       content: attachment.bytes,
+    })),
+    sealed,
+  };
+}
+
+function sealingTask(
+  { body, subject, operations }: Draft,
+  entryId: string,
+  attachments: readonly { attachment: Draft["attachments"][number]; salt: Uint8Array }[],
+): SealingTask {
+  return {
+    entryId,
+    type: body.type,
+    ...(body.type === "event" ? {} : { txn: body.txn, connector: body.connector }),
+    ...(subject ? { subject } : {}),
+    ...(operations ? { operations } : {}),
+    attachments: attachments.map(({ attachment: { name, bytes, spans }, salt }) => ({
+      name,
+      salt,
+      content: bytes,
+      ...(spans ? { spans } : {}),
     })),
   };
 }
@@ -122,7 +151,7 @@ function insertSql(
   schema: string,
   headSeq: number,
   firstSeq: number,
-  parts: { outcomes: boolean; attachments: boolean },
+  parts: { outcomes: boolean; attachments: boolean; keys: boolean; accounts: boolean },
 ): string {
   const table = (name: string, seq: number) => `${schema}.${partitionName(name, seq)}`;
   let parameters = 2;
@@ -137,10 +166,15 @@ SELECT ${rows("bigint", "text", "bytea", "text", "uuid")}, $${++parameters}::uui
     ? `, outcomes AS (INSERT INTO ${schema}.outcome (txn, seq) SELECT ${rows("uuid", "bigint")} FROM head)`
     : "";
   const attachments = parts.attachments
-    ? `, attachments AS (INSERT INTO ${table("attachment", firstSeq)} (seq, name, salt, content)
-SELECT ${rows("bigint", "text", "bytea", "bytea")} FROM head)`
+    ? `, attachments AS (INSERT INTO ${table("attachment", firstSeq)} (seq, name, content)
+SELECT ${rows("bigint", "text", "bytea")} FROM head)`
     : "";
-  return `WITH head AS MATERIALIZED (${head})${outcomes}${attachments}\n${entries}`;
+  // Not there before, unless an earlier try was committed after all and its proof was lost.
+  const sealing = (table: string, columns: string) =>
+    `, ${table}s AS (INSERT INTO ${schema}.${table} (${columns}) SELECT ${rows("bytea", "bytea")} FROM head ON CONFLICT DO NOTHING)`;
+  const keys = parts.keys ? sealing("data_key", "id, wrapped") : "";
+  const accounts = parts.accounts ? sealing("data_key_account", "account, key") : "";
+  return `WITH head AS MATERIALIZED (${head})${outcomes}${attachments}${keys}${accounts}\n${entries}`;
 }
 
 /**
@@ -159,10 +193,20 @@ export async function insertBatch(
   if (entries.length > roomInPartition(firstSeq))
     throw new Error("a batch reaches over the end of its partition");
   const outcomes = entries.filter((entry) => entry.draft.body.type === "response");
-  const attachments = entries.flatMap((entry) => entry.attachments.map((a) => ({ seq: entry.seq, ...a })));
-  const parts = { outcomes: outcomes.length > 0, attachments: attachments.length > 0 };
+  const attachments = entries.flatMap(({ seq, attachments: drafts, sealed: { contents } }) =>
+    contents.map((content, i) => ({ seq, name: drafts[i]?.name ?? "", content })),
+  );
+  const { keys, accounts } = rowsToStore(entries);
+  const parts = {
+    outcomes: outcomes.length > 0,
+    attachments: attachments.length > 0,
+    keys: keys.length > 0,
+    accounts: accounts.length > 0,
+  };
   const after = head.seq < 0 ? "genesis" : partitionName("after", head.seq);
-  const shape = `${parts.outcomes ? "o" : ""}${parts.attachments ? "a" : ""}`;
+  const shape = [parts.outcomes && "o", parts.attachments && "a", parts.keys && "k", parts.accounts && "s"]
+    .filter(Boolean)
+    .join("");
   const query: QueryConfig = {
     name: `scimseal_append_${after}_${partitionName("in", firstSeq)}_${shape}`,
     text: insertSql(schema, head.seq, firstSeq, parts),
@@ -190,16 +234,28 @@ export async function insertBatch(
             encodeTextArray(attachments.map(({ name }) => name)),
             encodeArray(
               OID.bytea,
-              attachments.map(({ salt }) => salt),
-            ),
-            encodeArray(
-              OID.bytea,
               attachments.map(({ content }) => content),
             ),
           ]
+        : []),
+      ...(parts.keys
+        ? bytePairs(
+            keys.map(({ id }) => id),
+            keys.map(({ wrapped }) => wrapped),
+          )
+        : []),
+      ...(parts.accounts
+        ? bytePairs(
+            accounts.map(({ account }) => account),
+            accounts.map(({ key }) => key),
+          )
         : []),
     ],
   };
   const { rowCount } = await queryWithin(client, query, timeoutMs);
   return rowCount ?? 0;
+}
+
+function bytePairs(first: readonly Uint8Array[], second: readonly Uint8Array[]): Buffer[] {
+  return [encodeArray(OID.bytea, first), encodeArray(OID.bytea, second)];
 }

@@ -8,6 +8,7 @@ import type { EntryBody } from "../ledger/entry.ts";
 import type { PublicKey } from "../ledger/key.ts";
 import type { VerifySignature } from "../ledger/leaf.ts";
 import { AppendError } from "./appendError.ts";
+import { markStored, readNewestDataKey } from "./attachmentSealer.ts";
 import { type BatchContext, type Head, headOf, insertBatch, type SignedEntry, signEntry } from "./batch.ts";
 import {
   checkDurability,
@@ -133,6 +134,7 @@ export class Committer {
       await queryWithin(client, { text: `SET statement_timeout = ${Math.round(timeoutMs)}` }, timeoutMs);
       await checkDurability(client, database, timeoutMs);
       await checkSchema(client, ledger, origin, timeoutMs);
+      await this.#checkSealingKey(session);
       await this.reloadHead();
       let isSame = true;
       while (!(await joinInstances(session, this.#instance, this.#head.seq + 1))) {
@@ -223,6 +225,9 @@ export class Committer {
     if (session.client.getTransactionStatus() !== "I" || written !== entries.length) {
       throw new AppendError("database_error", "the database did not prove the commit", "unknown");
     }
+    markStored(entries);
+    for (const { draft } of entries)
+      if (draft.body.type === "response") this.#options.sealer.closed(draft.body.txn);
     const last = entries.at(-1);
     if (last) this.#head = headOf(last);
     return "committed";
@@ -251,6 +256,25 @@ export class Committer {
       timeoutMs,
     );
     this.#markedBelow = closedBelow;
+  }
+
+  /** With another key file than until now, what is recorded would be split between two keys, and nobody would notice. */
+  async #checkSealingKey({ client, timeoutMs }: Session): Promise<void> {
+    const { ledger, sealer } = this.#options;
+    const newest = await readNewestDataKey(async (text, values) => {
+      const { rows } = await queryWithin(client, { text, values }, timeoutMs);
+      return rows as never[];
+    }, this.#schema);
+    if (!newest) return;
+    try {
+      sealer.assertOpens(newest);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : "unreadable";
+      throw new LedgerUnreadableError(
+        `ledger ${ledger}: the sealing key file cannot open what was recorded last (${why}); put the ledger's own key file back`,
+        { cause },
+      );
+    }
   }
 
   async #ensurePartitions(): Promise<void> {

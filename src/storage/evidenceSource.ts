@@ -8,6 +8,7 @@ import type { PublicKey } from "../ledger/key.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
 import type { Tile } from "../ledger/tree/tile.ts";
 import type { StoredAttachment } from "../ledger/verify.ts";
+import { type AttachmentOpener, openRows } from "./attachmentSealer.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 import type { TreeStore } from "./treeStore.ts";
@@ -18,6 +19,8 @@ export interface EvidenceSourceOptions extends PoolOptions {
   keys: readonly PublicKey[];
   /** Of the same ledger; the caller's to close. */
   tree: TreeStore;
+  /** Opens attachments; without it they are given as sealed. */
+  opener?: AttachmentOpener;
 }
 
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -30,9 +33,11 @@ export class DatabaseEvidence implements EvidenceSource {
   readonly #tree: TreeStore;
   readonly #pool: pg.Pool;
   readonly #schema: string;
+  readonly #opener: AttachmentOpener | undefined;
 
   constructor(ledger: string, address: DatabaseAddress, options: EvidenceSourceOptions) {
-    const { origin, keys, tree, connections, timeoutMs } = options;
+    const { origin, keys, tree, opener, connections, timeoutMs } = options;
+    this.#opener = opener;
     this.origin = origin;
     this.keys = keys;
     this.#tree = tree;
@@ -129,11 +134,24 @@ export class DatabaseEvidence implements EvidenceSource {
     seqs: readonly number[],
   ): Promise<{ seq: number; attachments: readonly StoredAttachment[] }[]> {
     if (seqs.length === 0) return [];
-    const { rows } = await this.#pool.query<{ seq: string } & StoredAttachment>(
-      `SELECT seq, name, salt, content FROM ${this.#schema}.attachment WHERE seq = ANY($1::bigint[]) ORDER BY seq, name`,
+    const { rows } = await this.#pool.query<{
+      seq: string;
+      leaf: string;
+      name: string;
+      salt: Buffer | null;
+      content: Buffer;
+    }>(
+      `SELECT a.seq, a.name, a.salt, a.content, e.leaf FROM ${this.#schema}.attachment a LEFT JOIN ${this.#schema}.entry e ON e.seq = a.seq WHERE a.seq = ANY($1::bigint[]) ORDER BY a.seq, a.name`,
       [seqs],
     );
-    const bySeq = Map.groupBy(rows, ({ seq }) => Number(seq));
+    const leaves = new Map(rows.map(({ seq, leaf }) => [Number(seq), leaf]));
+    const bySeq = await openRows(
+      rows.map((row) => ({ ...row, seq: Number(row.seq) })),
+      (seq) => leaves.get(seq) ?? undefined,
+      this.#opener,
+      async (text, values) => (await this.#pool.query(text, values)).rows,
+      this.#schema,
+    );
     return [...bySeq].map(([seq, attachments]) => ({ seq, attachments }));
   }
 }

@@ -1,5 +1,6 @@
 // Looking at a ledger's database from outside, for `scimseal doctor`: facts only, judged by who asks. Writes nothing.
 
+import { readNewestDataKey } from "./attachmentSealer.ts";
 import { checkDurability, connect, type DatabaseAddress } from "./postgres.ts";
 import { checkSchema, SchemaError, schemaOf } from "./schema.ts";
 
@@ -16,6 +17,8 @@ export interface DatabaseFacts {
   excessRights: readonly string[];
   /** The database's clock minus this machine's, milliseconds. */
   clockOffsetMs: number;
+  /** A data key of what was recorded last; undefined if nothing sealed is there. */
+  newestDataKey: { id: Uint8Array; wrapped: Uint8Array } | undefined;
 }
 
 const TIMEOUT_MS = 5_000;
@@ -39,6 +42,13 @@ export async function inspectDatabase(
     const here = (askedAt + Date.now()) / 2;
     const weakness = await reasonOf(() => checkDurability(client, address, TIMEOUT_MS));
     const schemaProblem = await reasonOf(() => checkSchema(client, ledger, origin));
+    const newestDataKey =
+      schemaProblem === undefined
+        ? await readNewestDataKey(
+            async (text, values) => (await client.query(text, values)).rows,
+            schemaOf(ledger),
+          )
+        : undefined;
     const rights = schemaProblem === undefined ? await readRights(client, ledger) : [];
     return {
       version: Number(row.version),
@@ -48,6 +58,7 @@ export async function inspectDatabase(
       schemaProblem,
       excessRights: rights,
       clockOffsetMs: Math.round(Number(row.now_ms) - here),
+      newestDataKey,
     };
   } finally {
     await client.end();

@@ -5,12 +5,8 @@ import type pg from "pg";
 import type { Entry } from "../ledger/entry.ts";
 import { equalBytes, hashLeaf } from "../ledger/hash.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
-import {
-  LedgerVerifier,
-  type StoredAttachment,
-  type StoredEntry,
-  type VerifierOptions,
-} from "../ledger/verify.ts";
+import { LedgerVerifier, type StoredEntry, type VerifierOptions } from "../ledger/verify.ts";
+import { type AttachmentOpener, openRows } from "./attachmentSealer.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 
@@ -36,9 +32,16 @@ export async function readEntry(
   return entries[0]?.seq === seq ? entries[0] : undefined;
 }
 
+export interface ReaderOptions extends PoolOptions {
+  /** Opens attachments; without it they are given as sealed. */
+  opener?: AttachmentOpener;
+}
+
 export interface VerificationReport {
   ok: boolean;
   size: number;
+  /** Attachments that are sealed and were not checked, for want of the key. */
+  sealed: number;
   head: string;
   open: number;
   findings: LedgerVerifier["findings"];
@@ -47,10 +50,13 @@ export interface VerificationReport {
 export class LedgerReader {
   readonly #pool: pg.Pool;
   readonly #schema: string;
+  readonly #opener: AttachmentOpener | undefined;
 
-  constructor(ledger: string, address: DatabaseAddress, options: PoolOptions) {
+  constructor(ledger: string, address: DatabaseAddress, options: ReaderOptions) {
     this.#schema = schemaOf(ledger);
-    this.#pool = openPool(address, `scimseal ${ledger} reader`, options);
+    const { opener, ...pool } = options;
+    this.#opener = opener;
+    this.#pool = openPool(address, `scimseal ${ledger} reader`, pool);
   }
 
   /** Entries with seq > after, ascending, with their attachments if asked for. */
@@ -92,6 +98,7 @@ export class LedgerReader {
     return {
       ok: verifier.findings.length === 0,
       size: verifier.size,
+      sealed: verifier.sealed,
       head: Buffer.from(verifier.head.hash).toString("base64url"),
       open: verifier.open.size,
       findings: verifier.findings.sort((a, b) => a.seq - b.seq),
@@ -103,19 +110,24 @@ export class LedgerReader {
   }
 
   async #addAttachments(entries: StoredEntry[], after: number, last: number): Promise<void> {
-    const { rows } = await this.#pool.query<{ seq: string; name: string; salt: Buffer; content: Buffer }>(
+    const { rows } = await this.#pool.query<{
+      seq: string;
+      name: string;
+      salt: Buffer | null;
+      content: Buffer;
+    }>(
       `SELECT seq, name, salt, content FROM ${this.#schema}.attachment WHERE seq > $1 AND seq <= $2 ORDER BY seq, name`,
       [after, last],
     );
-    const bySeq = Map.groupBy(rows, (row) => Number(row.seq));
-    for (const entry of entries) {
-      const stored: StoredAttachment[] = (bySeq.get(entry.seq) ?? []).map(({ name, salt, content }) => ({
-        name,
-        salt,
-        content,
-      }));
-      entry.attachments = stored;
-    }
+    const leaves = new Map(entries.map(({ seq, leaf }) => [seq, leaf]));
+    const bySeq = await openRows(
+      rows.map((row) => ({ ...row, seq: Number(row.seq) })),
+      (seq) => leaves.get(seq),
+      this.#opener,
+      async (text, values) => (await this.#pool.query(text, values)).rows,
+      this.#schema,
+    );
+    for (const entry of entries) entry.attachments = bySeq.get(entry.seq) ?? [];
   }
 
   /** Without its row in `outcome` a second outcome could be written for the transaction. */

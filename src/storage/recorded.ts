@@ -3,6 +3,7 @@
 // recorded request and `reply` nothing but a recorded response. Failing open is a compile error.
 
 import type { EntryBody } from "../ledger/entry.ts";
+import type { SealSpan, SealSubject } from "../ledger/sealing.ts";
 
 /** Bytes to be committed to and stored beside the leaf. */
 export interface DraftAttachment {
@@ -10,12 +11,18 @@ export interface DraftAttachment {
   mediaType: string;
   bytes: Uint8Array;
   redacted?: readonly string[];
+  /** Stretches about one operation of a Bulk each, in order, apart; the rest is about the transaction. */
+  spans?: readonly SealSpan[];
 }
 
 /** An entry as its author hands it to the writer. */
 export interface Draft<Body extends EntryBody = EntryBody> {
   body: Body;
   attachments: readonly DraftAttachment[];
+  /** The account that the attachments are about, and whose key seals them; absent: nobody's, or not known yet. */
+  subject?: SealSubject;
+  /** A Bulk's subjects by operation. */
+  operations?: readonly (SealSubject | undefined)[];
 }
 
 export type RequestDraft = Draft<Extract<EntryBody, { type: "request" }>> & {

@@ -7,9 +7,11 @@ import type { Client } from "pg";
 import pg from "pg";
 import { TILE_BYTES } from "../ledger/tree/tile.ts";
 import { MAX_TILE_LEVEL } from "../ledger/tree/tilePath.ts";
+import { indexSchema } from "./index/indexSchema.ts";
 import { queryWithin } from "./postgres.ts";
+import { sealSchema } from "./sealSchema.ts";
 
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** Entries per partition: a partition is a stretch of time that later can be archived and detached as a whole. */
 export const PARTITION_ENTRIES = 1_000_000;
@@ -74,6 +76,7 @@ export async function migrate(
       await owner.query(`SELECT ${schema}.ensure_partitions(0)`);
     }
     if (version < 2) await owner.query(treeSchema(schema));
+    if (version < 3) await owner.query(`${sealSchema(schema)}${indexSchema(schema, roles)}`);
     await owner.query("COMMIT");
   } catch (cause) {
     await owner.query("ROLLBACK");

@@ -33,6 +33,8 @@ export interface WriterObserver {
 }
 
 export interface WriterOptions extends CommitterOptions {
+  /** Milliseconds of a clock that nobody sets; default: the process's own. */
+  monotonic?(): number;
   log: WriterLog;
   observer: WriterObserver;
 }
@@ -59,7 +61,7 @@ export class LedgerWriter {
   constructor(options: WriterOptions) {
     this.#options = options;
     this.#committer = new Committer(options, MAX_BATCH_ENTRIES, () => this.#wake());
-    this.#clock = new ClockWatch(options.now, () => performance.now());
+    this.#clock = new ClockWatch(options.now, options.monotonic ?? (() => performance.now()));
   }
 
   get status(): WriterStatus {

@@ -97,7 +97,29 @@ test("a damaged ledger gives a pack that does not verify", async () => {
   const out = join(damaged.dir, "pack.tar");
   await run("export", "--config", damaged.configFile, "--out", out);
   const { codes } = await verifyJson("--pack", out, "--key", damaged.keyFile);
-  expect(codes).toEqual(["attachment_mismatch@3"]);
+  // What cannot be opened cannot be in it.
+  expect(codes).toEqual(["attachment_missing@3"]);
+});
+
+test("without the sealing key a pack has no attachments and says why; verify says what it did not check", async () => {
+  await exportPack("--to", "1");
+  const config = join(ledger.dir, "keyless.yaml");
+  const text = await readFile(ledger.configFile, "utf8");
+  await writeFile(config, text.replace("sealing.jwks", "elsewhere.jwks"));
+  const out = join(ledger.dir, "keyless.tar");
+  await run("export", "--config", config, "--out", out, "--to", "10");
+  const { report } = await verifyPack(out);
+  expect(report).toMatchObject({ ok: true, attachments: 0 });
+  expect((await run("verify", "--pack", out, "--key", ledger.keyFile)).text).toMatch(
+    /sealed, and whoever exported/,
+  );
+  const live = await run("verify", "--config", config);
+  expect(live.text).toMatch(/^OK: 601 entries, every signature and link checked\./);
+  expect(live.text).toContain(
+    "SEALED: 600 attachment(s) are sealed and were not checked. Give the key: --sealing-key FILE.",
+  );
+  const named = await run("verify", "--config", config, "--sealing-key", join(ledger.dir, "sealing.jwks"));
+  expect(named.text).toMatch(/^OK: 601 entries, every signature, link and attachment checked\./);
 });
 
 test("what cannot be exported is said, and leaves no file", async () => {

@@ -10,6 +10,7 @@ import { CredentialStore } from "../../src/auth/credentialStore.ts";
 import { registerInit } from "../../src/cli/init.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { loadPinned } from "../../src/keys/keyring.ts";
+import { loadSealingKey } from "../../src/keys/sealingKey.ts";
 import { loadSigner } from "../../src/keys/signer.ts";
 import { loadTokenKey } from "../../src/keys/tokenKey.ts";
 import { runCommand } from "./run.ts";
@@ -51,13 +52,19 @@ test("Okta: what it makes loads and belongs together, and the text is what to pa
     loadSigner(ledger.signingKey.file).kid,
   ]);
   expect(loadTokenKey(ledger.tokenKey.file, ledger.origin).token("id", "a")).toMatch(/^t:/);
+  expect(loadSealingKey(ledger.sealingKey.file, ledger.origin).derive("a")).toHaveLength(32);
   expect(config.connectors.okta).toMatchObject({
     ledger: "main",
     idp: "okta",
     target: { auth: { kind: "bearer" } },
   });
   expect(config.database).toEqual({ kind: "embedded", port: 0 });
-  for (const secret of ["keys/main.jwk", "keys/main.token.key", "data/credentials.json"])
+  for (const secret of [
+    "keys/main.jwk",
+    "keys/main.token.key",
+    "keys/main.sealing.jwks",
+    "data/credentials.json",
+  ])
     expect(await modeOf(secret)).toBe(0o600);
   for (const closed of ["keys", "data"]) expect(await modeOf(closed)).toBe(0o700);
 
@@ -153,21 +160,24 @@ test("a secret on standard input is kept in a file of its own, mode 0600, and no
   expect(auth?.kind === "bearer" && auth.token.reveal()).toBe("canary-77");
 });
 
-test.each(["scimseal.yaml", "keys/main.jwk", "keys/main.token.key", "data/credentials.json"])(
-  "an existing %s stops it, untouched",
-  async (name) => {
-    await mkdir(path.dirname(path.join(dir, name)), { recursive: true });
-    await writeFile(path.join(dir, name), "precious");
-    const { error, out } = await init(...bearer);
-    expect(String(error)).toMatch(/exists already/);
-    expect(out).toBe("");
-    expect(await readFile(path.join(dir, name), "utf8")).toBe("precious");
-    const files = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) =>
-      entry.isFile(),
-    );
-    expect(files).toHaveLength(1);
-  },
-);
+test.each([
+  "scimseal.yaml",
+  "keys/main.jwk",
+  "keys/main.token.key",
+  "keys/main.sealing.jwks",
+  "data/credentials.json",
+])("an existing %s stops it, untouched", async (name) => {
+  await mkdir(path.dirname(path.join(dir, name)), { recursive: true });
+  await writeFile(path.join(dir, name), "precious");
+  const { error, out } = await init(...bearer);
+  expect(String(error)).toMatch(/exists already/);
+  expect(out).toBe("");
+  expect(await readFile(path.join(dir, name), "utf8")).toBe("precious");
+  const files = (await readdir(dir, { recursive: true, withFileTypes: true })).filter((entry) =>
+    entry.isFile(),
+  );
+  expect(files).toHaveLength(1);
+});
 
 test.each([
   ["a refused target", ["--target-url", "http://169.254.169.254/"], /refused as an address/],

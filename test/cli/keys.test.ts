@@ -1,5 +1,5 @@
 /** `scimseal keys` on a real installation. */
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -46,4 +46,18 @@ test("a key that others can read is an error that names chmod; an unknown ledger
   );
   await chmod(path.join(base, "keys/main.jwk"), 0o644);
   expect(String((await keys("list")).error)).toMatch(/chmod 600/);
+});
+
+test("sealing makes a key file that nobody else can read, overwrites none, and keeps the keys of an older one", async () => {
+  const at = (name: string) => path.join(base, name);
+  const make = (...args: string[]) => runCommand(registerKeys, "keys", "sealing", ...args);
+  expect((await make("--out", at("new.jwks"))).out).toContain("keep a copy apart from the database");
+  expect((await stat(at("new.jwks"))).mode & 0o777).toBe(0o600);
+  expect(String((await make("--out", at("new.jwks"))).error)).toMatch(/never overwritten/);
+  expect((await make("--out", at("next.jwks"), "--older", at("new.jwks"))).error).toBeUndefined();
+  const keysIn = async (name: string) =>
+    (JSON.parse(await readFile(at(name), "utf8")) as { keys: { k: string }[] }).keys.map(({ k }) => k);
+  const [[old], next] = [await keysIn("new.jwks"), await keysIn("next.jwks")];
+  expect(next).toEqual([expect.stringMatching(/^[\w-]{43}$/), old]);
+  expect(next[0]).not.toBe(old);
 });

@@ -17,6 +17,7 @@ import { parseBundlePath, parseTilePath } from "../../src/ledger/tree/tilePath.t
 import { TreeStore } from "../../src/storage/treeStore.ts";
 import { passMany, publish } from "../monitor/publisher/publisherHarness.ts";
 import { makeLedger, type TestDatabase, type TestLedger } from "../storage/writerHarness.ts";
+import { TEST_SEALING_JWKS } from "../support/sealing.ts";
 import { runCommand } from "./run.ts";
 
 export interface PublishedLedger extends TestLedger {
@@ -43,6 +44,7 @@ export async function makePublished(database: TestDatabase, transactions: number
   await mkdir(dir, { mode: 0o700 });
   const keyFile = join(dir, "pinned.jwk");
   await writeFile(keyFile, formatPinnedJwk(ledger.signer.publicJwk));
+  await writeFile(join(dir, "sealing.jwks"), TEST_SEALING_JWKS, { mode: 0o600 });
   await writeFile(join(dir, "reader-url"), database.urls.reader, { mode: 0o600 });
   const configFile = join(dir, "scimseal.yaml");
   const target = { url: "http://127.0.0.1:9/scim/v2", auth: { bearer: { file: "none" } } };
@@ -55,6 +57,7 @@ export async function makePublished(database: TestDatabase, transactions: number
         signingKey: { file: "none.jwk" },
         pinnedKeys: ["pinned.jwk"],
         tokenKey: { file: "none.key" },
+        sealingKey: { file: "sealing.jwks" },
       },
     },
     connectors: { okta: { ledger: ledger.name, idp: "okta", target } },

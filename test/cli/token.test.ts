@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { listCredentials } from "../../src/auth/credentialFile.ts";
 import { CredentialStore } from "../../src/auth/credentialStore.ts";
+import { redeemSignInLink } from "../../src/auth/session/signInLink.ts";
 import { createSetup } from "../../src/cli/setup.ts";
 import { parseTime, registerToken } from "../../src/cli/token.ts";
 import { runCommand } from "./run.ts";
@@ -113,4 +114,60 @@ test("times: spans from now, dates, and times without a zone as UTC", () => {
   expect(Math.abs(parseTime("90d").getTime() - Date.now() - 90 * 86_400_000)).toBeLessThan(1000);
   for (const bad of ["", "1", "90", "1w", "-1d", "2030", "2030-13-01", "2030-02-31T99:00"])
     expect(() => parseTime(bad), bad).toThrow();
+});
+
+test("roles and connector scopes are kept with the credential, and shown", async () => {
+  await token("mint", "--config", config, "--operator", "--name", "front-desk");
+  await token("mint", "--config", config, "--admin", "--ledger", "main");
+  await token("mint", "--config", config, "--auditor", "--connector-scope", "okta", "--name", "okta-audit");
+  expect((await listCredentials(dataDir)).slice(-3)).toMatchObject([
+    { kind: "auditor", role: "operator", ledgers: "*", name: "front-desk" },
+    { kind: "auditor", role: "admin", ledgers: ["main"], name: expect.stringMatching(/^admin-/) },
+    { kind: "auditor", ledgers: "*", connectors: ["okta"] },
+  ]);
+  // As it always was: who reads and has no role is an auditor.
+  expect((await listCredentials(dataDir)).at(-1)).not.toHaveProperty("role");
+  const { out } = await token("list", "--config", config);
+  expect(out).toContain("operator of all ledgers");
+  expect(out).toContain("admin of main");
+  expect(out).toContain("auditor of all ledgers, connectors okta");
+});
+
+test("what does not go together, or is not configured, is refused", async () => {
+  for (const wrong of [
+    ["--auditor", "--admin"],
+    ["--connector", "okta", "--operator"],
+    ["--connector", "okta", "--connector-scope", "okta"],
+    ["--auditor", "--connector-scope", "oktta"],
+    ["--admin", "--ledger", "mian"],
+  ]) {
+    const { error, out } = await token("mint", "--config", config, ...wrong);
+    expect([wrong.join(" "), error !== undefined, out]).toEqual([wrong.join(" "), true, ""]);
+  }
+});
+
+test("a sign-in link is for the configured address, works through its secret, and stands in the list", async () => {
+  const { out, err } = await token("signin", "--config", config, "--role", "admin", "--name", "desk");
+  const [, secret = ""] = /^http:\/\/127\.0\.0\.1:8081\/#signin=(scl_[\w-]{43})\n$/.exec(out) ?? [];
+  expect(err).toMatch(/^Signs in desk \(id [0-9a-f]{12}\) as admin of all ledgers\. Works once, until 20/);
+  expect(err).not.toContain(secret);
+  expect((await token("list", "--config", config)).out).toMatch(/sign-in open .*desk/);
+  expect(await redeemSignInLink(dataDir, secret, new Date())).toMatchObject({ name: "desk", role: "admin" });
+  expect((await token("list", "--config", config)).out).toMatch(/sign-in used .*desk/);
+});
+
+test("a sign-in link needs an address, and takes another one", async () => {
+  const unknown = await token("signin", "--data-dir", dataDir);
+  expect(unknown.error).toBeDefined();
+  expect(unknown.err).toContain("--url");
+  const given = await token(
+    "signin",
+    "--config",
+    config,
+    "--url",
+    "https://audit.example.com/activity?x=1#y",
+  );
+  expect(given.out).toMatch(/^https:\/\/audit\.example\.com\/#signin=/);
+  expect((await token("signin", "--config", config, "--url", "javascript:alert(1)")).error).toBeDefined();
+  expect((await token("signin", "--config", config, "--role", "root")).error).toBeDefined();
 });

@@ -13,7 +13,7 @@ beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), "scimseal-config-"));
   file = path.join(directory, "scimseal.yaml");
   await mkdir(path.join(directory, "keys"));
-  for (const name of ["keys/main.jwk", "keys/main.token.key"]) {
+  for (const name of ["keys/main.jwk", "keys/main.token.key", "keys/main.sealing.jwks"]) {
     await writeFile(path.join(directory, name), "{}", { mode: 0o600 });
   }
   await writeFile(path.join(directory, "secret"), "from a file\n", { mode: 0o600 });
@@ -27,6 +27,7 @@ ledgers:
     signingKey: { file: keys/main.jwk }
     pinnedKeys: [keys/main.pub.jwk]
     tokenKey: { file: keys/main.token.key }
+    sealingKey: { file: keys/main.sealing.jwks }
 connectors:
   okta:
     ledger: main
@@ -101,7 +102,7 @@ test("a secret comes from a file, without its last line break", () => {
 test("an inline secret is refused without being repeated", () => {
   const found = problems(MINIMAL.replace("{ env: TARGET_TOKEN }", "hunter2-canary"));
   expect(found).toHaveLength(1);
-  expect(found[0]).toMatch(/^F:13: connectors\.okta\.target\.auth\.bearer: .*in clear.*\{ env: NAME \}/);
+  expect(found[0]).toMatch(/^F:14: connectors\.okta\.target\.auth\.bearer: .*in clear.*\{ env: NAME \}/);
   expect(found[0]).not.toContain("hunter2");
 });
 
@@ -136,14 +137,14 @@ test.each([
   ["99999999999", /must be 67108864 or less/],
 ])("the limit %j is refused with its line (case 28)", (value, message) => {
   const found = problems(`${MINIMAL}scim:\n  limits:\n    bodyBytes: ${value}\n`);
-  for (const problem of found) expect(problem).toMatch(/^F:16: scim\.limits\.bodyBytes: /);
+  for (const problem of found) expect(problem).toMatch(/^F:17: scim\.limits\.bodyBytes: /);
   expect(found[0]).toMatch(message);
 });
 
 test.each([
-  ["databse: {}", "F:14: databse: is not a key; did you mean database?"],
-  ["scim: { lisen: {} }", "F:14: scim.lisen: is not a key; did you mean listen?"],
-  ["admin: { limits: {} }", "F:14: admin.limits: is not a key; known here: listen, tls"],
+  ["databse: {}", "F:15: databse: is not a key; did you mean database?"],
+  ["scim: { lisen: {} }", "F:15: scim.lisen: is not a key; did you mean listen?"],
+  ["admin: { limits: {} }", "F:15: admin.limits: is not a key; known here: listen, tls, publicUrl"],
 ])("the unknown key of %j is named with its line and the nearest key", (line, message) => {
   expect(problems(`${MINIMAL}${line}\n`)).toEqual([message]);
 });
@@ -165,14 +166,19 @@ test.each([
   [
     "a ledger that is not there",
     MINIMAL.replace("ledger: main", "ledger: mian"),
-    /F:10: .*No ledger configured: "mian"/,
+    /F:11: .*No ledger configured: "mian"/,
   ],
   ["nothing", "", /No ledger configured/],
   ["a list", "- a", /must be a mapping/],
   ["broken YAML", "a: [", /F:1: is not valid YAML/],
-  ["a key twice", `${MINIMAL}publicUrl: https://b.example.com\n`, /F:14: is not valid YAML/],
+  ["a key twice", `${MINIMAL}publicUrl: https://b.example.com\n`, /F:15: is not valid YAML/],
   ["a reserved name", MINIMAL.replace("okta:", "oauth2:"), /path of the listener's own/],
-  ["a bad name", MINIMAL.replace("okta:", "Okta_1:"), /F:9: .*lower-case/],
+  ["a bad name", MINIMAL.replace("okta:", "Okta_1:"), /F:10: .*lower-case/],
+  [
+    "a ledger without a sealing key",
+    MINIMAL.replace(/ {4}sealingKey.*\n/, ""),
+    /F:3: ledgers\.main\.sealingKey: is required: .*scimseal keys sealing --out FILE/,
+  ],
   ["a missing key", MINIMAL.replace(/ {4}tokenKey.*\n/, ""), /F:3: ledgers\.main\.tokenKey: is required/],
   ["no pinned key", MINIMAL.replace("[keys/main.pub.jwk]", "[]"), /names no key/],
   ["one address twice", `${MINIMAL}admin: { listen: { port: 8080 } }\n`, /must not share an address/],
@@ -224,7 +230,7 @@ test.each([
   "[fe80::1]",
 ])("the target address %s is refused (case 93)", (host) => {
   const [found] = problems(MINIMAL.replace("app.example.com", host));
-  expect(found).toMatch(/^F:12: connectors\.okta\.target\.url: .*refused as an address/);
+  expect(found).toMatch(/^F:13: connectors\.okta\.target\.url: .*refused as an address/);
 });
 
 test.each(["127.0.0.1:8080", "10.1.2.3", "[::1]:8080", "192.168.0.9"])(

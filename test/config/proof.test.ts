@@ -13,7 +13,7 @@ let file: string;
 beforeAll(async () => {
   directory = await mkdtemp(path.join(tmpdir(), "scimseal-config-"));
   file = path.join(directory, "scimseal.yaml");
-  for (const name of ["main.jwk", "main.token.key"]) {
+  for (const name of ["main.jwk", "main.token.key", "main.sealing.jwks"]) {
     await writeFile(path.join(directory, name), "{}", { mode: 0o600 });
   }
 });
@@ -34,6 +34,7 @@ function load(ledger = "", rest = "", environment: Record<string, string> = ENVI
     signingKey: { file: main.jwk }
     pinnedKeys: [main.pub.jwk]
     tokenKey: { file: main.token.key }
+    sealingKey: { file: main.sealing.jwks }
 ${ledger === "" ? "" : `    ${ledger}\n`}connectors:
   okta: { ledger: main, target: { url: "https://app.example.com/scim/v2", auth: { none: true } } }
 ${rest}

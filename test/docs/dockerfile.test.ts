@@ -13,6 +13,7 @@ import { stringify } from "yaml";
 import { addCredential } from "../../src/auth/credentialFile.ts";
 import { startTarget, type Target } from "../../src/demo/target.ts";
 import { saveKey } from "../../src/keys/keyFile.ts";
+import { generateSealingKey } from "../../src/keys/sealingKey.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../src/keys/signer.ts";
 import { generateTokenKey } from "../../src/keys/tokenKey.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded/embedded.ts";
@@ -24,8 +25,13 @@ const IMPORT = /^(?:import (?!type\b)(?:[^"';]*? from )?|export (?!type\b)[^"';=
 const quiet = { info() {}, warn() {}, error() {} };
 
 test("the base is Node 24, installs leave development and optional packages out", () => {
-  expect(image.from).toEqual(["node:24-slim", "node:24-slim"]);
-  expect(image.installs).toEqual(["npm ci --omit=dev --omit=optional"]);
+  expect(image.from).toEqual(["node:24-slim", "node:24-slim", "node:24-slim"]);
+  // The second makes the dashboard, in a stage of its own that leaves nothing else behind.
+  expect(image.installs).toEqual([
+    "npm ci --omit=dev --omit=optional --ignore-scripts",
+    "npm ci --ignore-scripts",
+  ]);
+  expect(image.made).toEqual(["dist/dashboard"]);
 });
 
 test("it does not run as root, and says so by number", () => {
@@ -37,7 +43,9 @@ test("the build context holds what is copied, and nothing else", async () => {
   const lines = (await readFile(".dockerignore", "utf8")).split("\n").filter((line) => !/^(#|$)/.test(line));
   expect(lines[0]).toBe("*");
   const allowed = lines.slice(1).map((line) => line.slice(1));
-  expect(allowed.sort()).toEqual([...new Set([...image.copied, "package-lock.json", ".npmrc"])].sort());
+  expect(allowed.sort()).toEqual(
+    [...new Set([...image.copied, "package-lock.json", ".npmrc", "tsconfig.json"])].sort(),
+  );
 });
 
 test("every import that serving reaches is a package of the image", async () => {
@@ -111,6 +119,7 @@ describe("laid out and run", () => {
     const key = generateKey();
     await saveKey(at("config", "main.jwk"), formatPrivateJwk(key));
     await saveKey(at("config", "main.token.key"), generateTokenKey());
+    await saveKey(at("config", "main.sealing.jwks"), generateSealingKey());
     await saveKey(at("config", "main.pub.jwk"), formatPinnedJwk(key));
     token = (await addCredential(at("data"), { kind: "client", connector: "okta" }, new Date())).token;
     const config = {
@@ -123,6 +132,7 @@ describe("laid out and run", () => {
           signingKey: { file: "main.jwk" },
           pinnedKeys: ["main.pub.jwk"],
           tokenKey: { file: "main.token.key" },
+          sealingKey: { file: "main.sealing.jwks" },
         },
       },
       connectors: {
@@ -177,6 +187,11 @@ describe("laid out and run", () => {
     expect(report).toMatchObject({ ok: true, size: 4 });
   });
 
+  test("the dashboard is in it", async () => {
+    const page = await fetch(`${urls.adminUrl}/`);
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("<script")]);
+  });
+
   test("the embedded database is not there, and the error says what to do", async () => {
     const config = (await readFile(at("config", "scimseal.yaml"), "utf8")).replace(
       /^database:\n(?: .*\n)+/m,
@@ -198,7 +213,7 @@ describe("laid out and run", () => {
     const [code] = await once(process_, "exit");
     expect(code).toBe(0);
     expect(await readdir(at("tmp"))).toEqual([]);
-    expect(await readdir(app)).toEqual([...image.copied, "node_modules"].sort());
+    expect(await readdir(app)).toEqual([...image.copied, "dist", "node_modules"].sort());
     expect(await readdir(at("data"))).toContain("ledgers.json");
   });
 });

@@ -17,6 +17,8 @@ export interface Image {
   cmd: string[];
   /** Paths copied from the build context, as they are called there. */
   copied: string[];
+  /** Paths below /app that an earlier stage made, packages aside. */
+  made: string[];
   installs: string[];
 }
 
@@ -32,6 +34,7 @@ export async function readDockerfile(file: string): Promise<Image> {
     entrypoint: [],
     cmd: [],
     copied: [],
+    made: [],
     installs: [],
   };
   for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
@@ -53,6 +56,8 @@ function apply(image: Image, instruction: string, rest: string): void {
       return;
     case "COPY":
       if (!rest.startsWith("--from")) image.copied.push(...rest.split(" ").slice(0, -1));
+      else if (!rest.includes("node_modules"))
+        image.made.push(rest.split(" ")[1]?.replace("/app/", "") ?? "");
       return;
     case "RUN":
       if (rest.startsWith("npm ")) image.installs.push(rest);
@@ -92,7 +97,8 @@ export async function productionPackages(): Promise<string[]> {
 
 /** Lays the image's /app out in `directory`. Blocks meanwhile: the copy without callbacks takes a tenth of the time. */
 export function layOut(image: Image, packages: readonly string[], directory: string): void {
-  for (const path of image.copied) cpSync(path, join(directory, path), { recursive: true });
+  for (const path of [...image.copied, ...image.made])
+    cpSync(path, join(directory, path), { recursive: true });
   for (const path of packages) {
     cpSync(path, join(directory, path), { recursive: true });
     // Packages inside packages have lines of their own in the lockfile, and come by those.

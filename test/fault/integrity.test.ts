@@ -20,6 +20,7 @@ import {
   type TestDatabase,
   type TestLedger,
 } from "../storage/writerHarness.ts";
+import { TEST_SEALING_JWKS, testOpener } from "../support/sealing.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -129,8 +130,23 @@ const ATTACKS: [string, string, [number, string][]][] = [
     [[5, "attachment_mismatch"]],
   ],
   [
-    "one byte of a salt",
-    "UPDATE attachment SET salt = set_byte(salt, 0, get_byte(salt, 0) # 1) WHERE seq = 5 AND name = 'body'",
+    "one byte of a sealed salt",
+    "UPDATE attachment SET content = set_byte(content, 53, get_byte(content, 53) # 1) WHERE seq = 5 AND name = 'body'",
+    [[5, "attachment_mismatch"]],
+  ],
+  [
+    "a salt in clear beside what is sealed",
+    "UPDATE attachment SET salt = decode(repeat('00', 32), 'hex') WHERE seq = 5 AND name = 'body'",
+    [[5, "attachment_mismatch"]],
+  ],
+  [
+    "one byte of a wrapped data key",
+    "UPDATE data_key SET wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1) WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5 AND name = 'body')",
+    [[5, "attachment_mismatch"]],
+  ],
+  [
+    "a data key deleted",
+    "DELETE FROM data_key WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5 AND name = 'body')",
     [[5, "attachment_mismatch"]],
   ],
   [
@@ -216,7 +232,7 @@ test("the portable verifier finds the same as the server's", async () => {
   const reader = new LedgerReader(
     ledger.name,
     { connectionString: database.urls.reader, requireSync: [] },
-    { connections: 1, timeoutMs: 30_000 },
+    { connections: 1, timeoutMs: 30_000, opener: testOpener(ledger.origin) },
   );
   try {
     const { origin, pinned } = ledger;
@@ -233,6 +249,7 @@ test("scimseal verify exits with 1 and names the place; untouched it exits with 
   const dir = join(database.dataDir, ledger.name);
   await mkdir(dir, { mode: 0o700 });
   await writeFile(join(dir, "pinned.jwk"), formatPinnedJwk(ledger.signer.publicJwk));
+  await writeFile(join(dir, "sealing.jwks"), TEST_SEALING_JWKS, { mode: 0o600 });
   await writeFile(join(dir, "reader-url"), database.urls.reader, { mode: 0o600 });
   await writeFile(
     join(dir, "scimseal.yaml"),
@@ -245,6 +262,7 @@ test("scimseal verify exits with 1 and names the place; untouched it exits with 
           signingKey: { file: "none.jwk" },
           pinnedKeys: ["pinned.jwk"],
           tokenKey: { file: "none.key" },
+          sealingKey: { file: "sealing.jwks" },
         },
       },
       connectors: {

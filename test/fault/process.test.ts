@@ -10,7 +10,14 @@ import { openEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
 import { dropDatabase, makeDatabase, querySql, quiet, until } from "../storage/writerHarness.ts";
 import { type ProcessSystem, type ProxyProcess, startProcessSystem } from "../support/process.ts";
-import { ALL_WELL, checkInvariants, ofType, readEntries, type SystemOptions } from "../support/system.ts";
+import {
+  ALL_WELL,
+  checkInvariants,
+  ofType,
+  openerOf,
+  readEntries,
+  type SystemOptions,
+} from "../support/system.ts";
 import { type Answered, forwardedThoughRefused, promisedInVain, sendOne, startTraffic } from "./traffic.ts";
 
 async function startSystem(options: SystemOptions = {}): Promise<ProcessSystem> {
@@ -19,11 +26,11 @@ async function startSystem(options: SystemOptions = {}): Promise<ProcessSystem> 
   return system;
 }
 
-async function entriesOf(superuserUrl: string) {
+async function entriesOf({ dataDir }: ProcessSystem, superuserUrl: string) {
   const reader = new LedgerReader(
     "main",
     { connectionString: superuserUrl, requireSync: [] },
-    { connections: 1, timeoutMs: 30_000 },
+    { connections: 1, timeoutMs: 30_000, opener: openerOf(dataDir) },
   );
   try {
     return await readEntries(reader);
@@ -58,7 +65,7 @@ test("the proxy killed twice in the middle of traffic: what was open is unknown,
   const arrived = new Set(journal.map(({ sha256 }) => sha256));
   // Nothing was sent twice: every body is one of a kind.
   expect(arrived.size).toBe(journal.length);
-  const entries = await entriesOf(urls.superuser);
+  const entries = await entriesOf(system, urls.superuser);
   const digests = new Map(
     ofType(entries, "request").map(({ claims, facts }) => [claims.txn, String(facts?.sha256)]),
   );
@@ -92,7 +99,9 @@ test("the target killed in the middle of traffic: each write ends as unknown or 
   const { status, code } = await sendOne(proxy.baseUrl, system.token);
   expect({ status, code }).toEqual({ status: 502, code: "target_unreachable" });
   const { urls } = await openEmbedded({ dataDir: system.dataDir, log: quiet });
-  const outcomes = ofType(await entriesOf(urls.superuser), "response").map(({ claims }) => claims.outcome);
+  const outcomes = ofType(await entriesOf(system, urls.superuser), "response").map(
+    ({ claims }) => claims.outcome,
+  );
   expect(outcomes).toEqual([...Array(10).fill("unknown"), "not_sent"]);
   expect(
     await checkInvariants({ dataDir: system.dataDir, superuserUrl: urls.superuser, journal: [] }),
@@ -123,7 +132,7 @@ test("SIGTERM with 20 writes under way: unready first, new ones refused, all out
   try {
     const { superuser: superuserUrl } = embedded.urls;
     expect(await checkInvariants({ dataDir: system.dataDir, superuserUrl, journal: [] })).toEqual(ALL_WELL);
-    const entries = await entriesOf(superuserUrl);
+    const entries = await entriesOf(system, superuserUrl);
     expect(ofType(entries, "response").map(({ claims }) => claims.outcome)).toEqual(
       Array(20).fill("answered"),
     );

@@ -29,6 +29,7 @@ import {
   runSql,
   type TestDatabase,
 } from "../storage/writerHarness.ts";
+import { testOpener, testSealer } from "../support/sealing.ts";
 
 export const LEDGER = "m";
 export const ORIGIN = "test.scimseal.example/monitor";
@@ -110,6 +111,7 @@ export class TestCopy {
       reloadSigner: async () => signer,
       pinned,
       verify: fastVerify,
+      sealer: testSealer(ORIGIN),
       digest: nodeSha256,
       base64url: toBase64url,
       randomBytes,
@@ -138,7 +140,11 @@ export class TestCopy {
   /** Opens readers for the monitor; `close` them before the database is copied or dropped. */
   open(): Opened {
     const address = { connectionString: this.url("reader"), requireSync: [] };
-    const reader = new LedgerReader(LEDGER, address, { connections: 1, timeoutMs: 30_000 });
+    const reader = new LedgerReader(LEDGER, address, {
+      connections: 1,
+      timeoutMs: 30_000,
+      opener: testOpener(ORIGIN),
+    });
     const store = new TreeStore(LEDGER, address, { connections: 2, timeoutMs: 30_000, digest: nodeSha256 });
     const database = new MonitorDatabase(LEDGER, address, { timeoutMs: 5_000 });
     const close = async () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { commitTo } from "../../src/ledger/hash.ts";
 import { newUuid } from "../../src/nodeCrypto.ts";
 import { insertBatch, signEntry } from "../../src/storage/batch.ts";
+import { INDEX_TABLES } from "../../src/storage/index/indexSchema.ts";
 import {
   connect,
   DeadlineError,
@@ -83,9 +84,20 @@ test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes 
   await passOne(before);
   await before.stop();
   const entries = await ledger.entries();
-  // Version 2 only added tables: without them the ledger is as version 1 left it.
+  const clear = entries.flatMap(({ row: { seq, attachments = [] } }) =>
+    attachments.map(
+      ({ name, salt, content }) =>
+        `UPDATE ${ledger.schema}.attachment SET salt = '\\x${hex(salt)}', content = '\\x${hex(content)}' WHERE seq = ${seq} AND name = '${name}'`,
+    ),
+  );
+  expect(clear).toHaveLength(2);
+  // Later versions only added tables, and seal attachments: in clear and without the tables it is as version 1 left it.
+  const tables = ["tile", "checkpoint", "data_key", "data_key_account", ...INDEX_TABLES];
   await ledger.tamper(
-    `DROP TABLE ${ledger.schema}.tile, ${ledger.schema}.checkpoint; DELETE FROM ${ledger.schema}.ledger WHERE version = 2`,
+    `${clear.join("; ")};
+     ALTER TABLE ${ledger.schema}.attachment ALTER COLUMN salt SET NOT NULL;
+     DROP TABLE ${tables.map((table) => `${ledger.schema}.${table}`).join(", ")};
+     DELETE FROM ${ledger.schema}.ledger WHERE version > 1`,
   );
   await expect(new LedgerWriter(ledger.options()).start()).rejects.toThrow(
     "at version 1; set database.ownerUrl once, so that scimseal can upgrade them",
@@ -104,29 +116,43 @@ test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes 
   expect(versions).toEqual([
     { version: 1, origin: ledger.origin },
     { version: 2, origin: ledger.origin },
+    { version: 3, origin: ledger.origin },
   ]);
   expect(await ledger.entries()).toEqual(entries);
   await passOne(await ledger.writer());
   await expectSound(ledger);
 });
 
-test.for(["tile", "checkpoint"])("table %s takes inserts of the writer and nothing else", async (table) => {
-  const ledger = await makeLedger(database);
-  const place = `${ledger.schema}.${table}`;
-  const insert = {
-    tile: `INSERT INTO ${place} (level, index, hashes) VALUES (0, 0, decode(repeat('00', 8192), 'hex'))`,
-    checkpoint: `INSERT INTO ${place} (size, root, note) VALUES (1, decode(repeat('00', 32), 'hex'), 'n')`,
-  }[table];
-  if (insert === undefined) throw new Error(table);
-  await expect(querySql(database.urls.reader, insert)).rejects.toThrow("permission denied");
-  await querySql(database.urls.writer, insert);
-  for (const statement of [`UPDATE ${place} SET level = 1`, `DELETE FROM ${place}`, `TRUNCATE ${place}`]) {
-    const change = statement.replace("level = 1", table === "tile" ? "level = 1" : "size = 2");
-    await expect(querySql(database.urls.writer, change)).rejects.toThrow("permission denied");
-    await expect(querySql(database.urls.superuser, change)).rejects.toThrow("append-only");
-  }
-  expect(await querySql(database.urls.reader, `SELECT count(*)::int AS n FROM ${place}`)).toEqual([{ n: 1 }]);
-});
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+test.for(["tile", "checkpoint", "data_key", "data_key_account"])(
+  "table %s takes inserts of the writer and nothing else",
+  async (table) => {
+    const ledger = await makeLedger(database);
+    const place = `${ledger.schema}.${table}`;
+    const insert = {
+      tile: `INSERT INTO ${place} (level, index, hashes) VALUES (0, 0, decode(repeat('00', 8192), 'hex'))`,
+      checkpoint: `INSERT INTO ${place} (size, root, note) VALUES (1, decode(repeat('00', 32), 'hex'), 'n')`,
+      data_key: `INSERT INTO ${place} (id, wrapped) VALUES (decode(repeat('00', 32), 'hex'), 'w')`,
+      data_key_account: `INSERT INTO ${place} (account, key) VALUES ('a', 'k')`,
+    }[table];
+    if (insert === undefined) throw new Error(table);
+    await expect(querySql(database.urls.reader, insert)).rejects.toThrow("permission denied");
+    await querySql(database.urls.writer, insert);
+    const set =
+      { tile: "level = 1", checkpoint: "size = 2" }[table] ??
+      (table === "data_key" ? "wrapped = ''" : "key = ''");
+    for (const change of [`UPDATE ${place} SET ${set}`, `DELETE FROM ${place}`, `TRUNCATE ${place}`]) {
+      await expect(querySql(database.urls.writer, change)).rejects.toThrow("permission denied");
+      await expect(querySql(database.urls.superuser, change)).rejects.toThrow("append-only");
+    }
+    expect(await querySql(database.urls.reader, `SELECT count(*)::int AS n FROM ${place}`)).toEqual([
+      { n: 1 },
+    ]);
+  },
+);
 
 test("a migration that fails leaves nothing", async () => {
   const owner = await as("owner");

@@ -21,6 +21,7 @@ import { LedgerReader, type VerificationReport } from "../../src/storage/reader.
 import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/recorded.ts";
 import { migrate } from "../../src/storage/schema.ts";
 import { LedgerWriter, type WriterOptions } from "../../src/storage/writer.ts";
+import { testOpener, testSealer } from "../support/sealing.ts";
 import { ofType, type RecordedEntry, readEntries } from "../support/system.ts";
 
 const ROLES = { writer: "scimseal_writer", reader: "scimseal_reader" };
@@ -96,7 +97,7 @@ export async function makeLedger(database: TestDatabase, url = database.urls.wri
   const reader = new LedgerReader(
     name,
     { connectionString: database.urls.superuser, requireSync: [] },
-    { connections: 1, timeoutMs: 30_000 },
+    { connections: 1, timeoutMs: 30_000, opener: testOpener(origin) },
   );
   onTestFinished(() => reader.close());
   const options = (overrides: Partial<WriterOptions> = {}): WriterOptions => ({
@@ -108,6 +109,7 @@ export async function makeLedger(database: TestDatabase, url = database.urls.wri
     reloadSigner: async () => signer,
     pinned,
     verify: fastVerify,
+    sealer: testSealer(origin),
     digest: nodeSha256,
     base64url: toBase64url,
     randomBytes,

@@ -12,14 +12,17 @@ import { addCredential } from "../../src/auth/credentialFile.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { JournalLine } from "../../src/demo/journal.ts";
 import { startTarget } from "../../src/demo/target.ts";
+import { createAttachmentOpener } from "../../src/keys/attachmentOpen.ts";
 import { fastVerify } from "../../src/keys/fastVerify.ts";
 import { saveKey } from "../../src/keys/keyFile.ts";
 import { loadPinned } from "../../src/keys/keyring.ts";
+import { generateSealingKey, loadSealingKey } from "../../src/keys/sealingKey.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../src/keys/signer.ts";
 import { createTokenKey, generateTokenKey, type TokenKey } from "../../src/keys/tokenKey.ts";
 import type { Entry } from "../../src/ledger/entry.ts";
 import { equalBytes } from "../../src/ledger/hash.ts";
 import { parseLeaf } from "../../src/ledger/leaf.ts";
+import type { AttachmentOpener } from "../../src/ledger/sealing.ts";
 import { hashLevels } from "../../src/ledger/tree/treeLevels.ts";
 import type { StoredEntry } from "../../src/ledger/verify.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
@@ -95,6 +98,7 @@ export async function prepareDataDir(
     const key = generateKey();
     await saveKey(join(dataDir, "keys/main.jwk"), formatPrivateJwk(key));
     await saveKey(join(dataDir, "keys/main.token.key"), generateTokenKey());
+    await saveKey(join(dataDir, "keys/main.sealing.jwks"), generateSealingKey());
     await saveKey(join(dataDir, "keys/main.genesis.pub.jwk"), formatPinnedJwk(key));
     const now = new Date();
     const mint = async (scope: Parameters<typeof addCredential>[1]) =>
@@ -119,6 +123,7 @@ export async function prepareDataDir(
         signingKey: { file: "keys/main.jwk" },
         pinnedKeys: ["keys/main.genesis.pub.jwk"],
         tokenKey: { file: "keys/main.token.key" },
+        sealingKey: { file: "keys/main.sealing.jwks" },
       },
     },
     ...options.config,
@@ -153,7 +158,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const reader = new LedgerReader(
     "main",
     { connectionString: superuserUrl, requireSync: [] },
-    { connections: 2, timeoutMs: 30_000 },
+    { connections: 2, timeoutMs: 30_000, opener: openerOf(dataDir) },
   );
   const bodies = new Map<string, Uint8Array>();
   return {
@@ -188,6 +193,11 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Opens the attachments of the system in this directory. */
+export function openerOf(dataDir: string): AttachmentOpener {
+  return createAttachmentOpener(loadSealingKey(join(dataDir, "keys/main.sealing.jwks"), ORIGIN), ORIGIN);
 }
 
 /** Every row of a ledger with its claims and facts. */
@@ -245,7 +255,7 @@ export async function checkInvariants(input: InvariantInput): Promise<InvariantR
   const reader = new LedgerReader(
     "main",
     { connectionString: input.superuserUrl, requireSync: [] },
-    { connections: 2, timeoutMs: 30_000 },
+    { connections: 2, timeoutMs: 30_000, opener: openerOf(input.dataDir) },
   );
   const tree = new TreeStore(
     "main",

@@ -16,6 +16,7 @@ import { headOf, type SignedEntry, signEntry } from "../../src/storage/batch.ts"
 import type { Draft } from "../../src/storage/recorded.ts";
 import { EMPTY_HEAD } from "../../src/storage/session.ts";
 import { uuidSource } from "../../src/storage/uuid.ts";
+import { testSealer } from "../support/sealing.ts";
 
 /** One entry of the vector ledger. Binary values are base64url; attachments are UTF-8 text. */
 export interface VectorEntry {
@@ -69,7 +70,9 @@ export function makeSigners(): VectorSigners {
 /** Builds the entries. The same every time, on every machine. */
 export function makeEntries({ first, second }: VectorSigners): VectorEntry[] {
   const clock = steadyClock();
-  const context = { origin: ORIGIN, digest, base64url, ...clock, instance: clock.uuid() };
+  // Vectors are about leaves and what they commit to; what is sealed is different each time.
+  const sealer = testSealer(ORIGIN);
+  const context = { origin: ORIGIN, digest, base64url, sealer, ...clock, instance: clock.uuid() };
   const entries: VectorEntry[] = [];
   let signer = first;
   let head = EMPTY_HEAD;

@@ -2,6 +2,7 @@
 // must, clocks that agree.
 
 import type { Config } from "../../config/schema.ts";
+import { loadSealingKey, SealError } from "../../keys/sealingKey.ts";
 import { addressesOf } from "../../ledgers.ts";
 import { hasCluster } from "../../storage/embedded/cluster.ts";
 import { openEmbedded } from "../../storage/embedded/embedded.ts";
@@ -29,8 +30,10 @@ export async function checkDatabase(config: Config): Promise<Check[]> {
       const label = `ledger ${name}: database`;
       try {
         const canMigrate = addresses.owner !== undefined;
+        const facts = await inspectDatabase(addresses.writer, name, ledger.origin);
         checks.push(
-          ...judge(label, await inspectDatabase(addresses.writer, name, ledger.origin), canMigrate),
+          ...judge(label, facts, canMigrate),
+          ...judgeSealing(`ledger ${name}: sealing key`, facts, ledger),
         );
       } catch (cause) {
         checks.push(fail(label, errorText(cause), "check database.url, the network and the server's log"));
@@ -65,6 +68,24 @@ function judge(label: string, facts: DatabaseFacts, canMigrate: boolean): Check[
     checks.push(warn(`${label} tables`, facts.schemaProblem, "the next start of the proxy makes them"));
   else checks.push(fail(`${label} tables`, facts.schemaProblem, "set database.ownerUrl for one start"));
   return checks;
+}
+
+/** Whether the key file is the one that this ledger's attachments were sealed with. */
+function judgeSealing(
+  label: string,
+  { newestDataKey }: DatabaseFacts,
+  { sealingKey, origin }: Config["ledgers"][string],
+): Check[] {
+  if (!newestDataKey) return [];
+  try {
+    loadSealingKey(sealingKey.file, origin).unwrap(newestDataKey.wrapped, newestDataKey.id);
+    return [ok(label, "opens what was recorded last")];
+  } catch (cause) {
+    // A file that cannot be used at all is told by the check of the keys.
+    if (!(cause instanceof SealError)) return [];
+    const remedy = "put the ledger's own key file back; the proxy does not start with another";
+    return [fail(label, `cannot open what was recorded last: ${cause.message}`, remedy)];
+  }
 }
 
 function judgeRole(label: string, { role, isSuperuser, excessRights }: DatabaseFacts): Check {

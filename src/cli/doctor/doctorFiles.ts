@@ -7,6 +7,7 @@ import { isLoopbackHost } from "../../config/address.ts";
 import { errorCode } from "../../config/privateFile.ts";
 import type { Config, LedgerConfig } from "../../config/schema.ts";
 import { loadPinned } from "../../keys/keyring.ts";
+import { loadSealingKey } from "../../keys/sealingKey.ts";
 import { loadSigner } from "../../keys/signer.ts";
 import { loadTokenKey } from "../../keys/tokenKey.ts";
 import { type Check, errorText, fail, judgeCertificate, ok, warn } from "./check.ts";
@@ -52,7 +53,8 @@ function checkLedgerKeys(name: string, config: LedgerConfig): Check[] {
   const signer = tried("signing key", () => loadSigner(config.signingKey.file));
   const pinned = tried("pinned keys", () => loadPinned(config.pinnedKeys));
   const tokens = tried("token key", () => loadTokenKey(config.tokenKey.file, config.origin));
-  const failed = [signer, pinned, tokens].flatMap(({ check }) => check ?? []);
+  const sealing = tried("sealing key", () => loadSealingKey(config.sealingKey.file, config.origin));
+  const failed = [signer, pinned, tokens, sealing].flatMap(({ check }) => check ?? []);
   if (failed.length > 0 || signer.value === undefined) return failed;
   const { kid } = signer.value;
   if (pinned.value?.some((key) => key.kid === kid))

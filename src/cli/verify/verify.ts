@@ -56,6 +56,10 @@ export function registerVerify(program: Command): void {
       "--key <key...>",
       "pinned public key: vkey, or file with vkey, JWK or JWKS; default: the configuration's",
     )
+    .option(
+      "--sealing-key <file>",
+      "key file that opens attachments (default: the ledger's own, if it is here)",
+    )
     .option("--checkpoint <file>", "a signed checkpoint from earlier or elsewhere that must be continued")
     .option("--origin <name>", "the ledger's origin, for --pack and --url")
     .option("--witness <vkey...>", "witnesses that must have cosigned the checkpoint of --pack")
@@ -142,10 +146,11 @@ async function verifyLeaves(file: string, options: VerifyOptions, tools: Tools):
   }
   if (verifier.size === 0)
     verifier.findings.push({ seq: 0, code: "ledger_empty", detail: "the export has no entries" });
-  const { findings, size, head, open } = verifier;
+  const { findings, size, head, open, sealed } = verifier;
   return {
     ok: findings.length === 0,
     size,
+    sealed,
     findings,
     head: Buffer.from(head.hash).toString("base64url"),
     open: open.size,

@@ -71,8 +71,8 @@ class AuditedReader extends LedgerReader {
   readonly #audited: Audited;
   readonly #tree: TreeStore;
 
-  constructor({ name, address, tree }: LedgerSource, audited: Audited) {
-    super(name, address, { connections: 2, timeoutMs: TIMEOUT_MS });
+  constructor({ name, address, tree, opener }: LedgerSource, audited: Audited) {
+    super(name, address, { connections: 2, timeoutMs: TIMEOUT_MS, ...(opener && { opener }) });
     this.#audited = audited;
     this.#tree = tree;
   }

@@ -19,6 +19,8 @@ export interface LedgerReport {
   head: string;
   /** Transactions without an outcome. */
   open: number;
+  /** Attachments that are sealed and were not checked, for want of the key. */
+  sealed: number;
   findings: readonly ReportFinding[];
 }
 
@@ -41,12 +43,17 @@ export function printReport(report: { ok: boolean }, words: string, asJson: bool
 }
 
 export function describeLedger(report: LedgerReport | TreeReport): string {
-  const { ok, size, findings, head, open } = report;
+  const { ok, size, findings, head, open, sealed } = report;
   const opened = open > 0 ? ` ${open} transaction(s) have no outcome yet.` : "";
+  const checked = sealed > 0 ? "every signature and link" : "every signature, link and attachment";
+  const unchecked =
+    sealed > 0
+      ? `SEALED: ${sealed} attachment(s) are sealed and were not checked. Give the key: --sealing-key FILE.\n`
+      : "";
   const verdict = ok
-    ? `OK: ${size} entries, every signature, link and attachment checked. Head ${head}.${opened}\n`
+    ? `OK: ${size} entries, ${checked} checked. Head ${head}.${opened}\n`
     : `BROKEN: ${findings.length} finding(s) in ${size} entries.${opened}\n`;
-  return `${describeFindings(findings)}${verdict}${"root" in report ? describeTree(report) : ""}`;
+  return `${describeFindings(findings)}${verdict}${unchecked}${"root" in report ? describeTree(report) : ""}`;
 }
 
 function describeTree({ size, root, checkpoints, tiles, comparedUpTo }: TreeReport): string {

@@ -78,6 +78,7 @@ export async function verifyUrl(options: UrlOptions): Promise<TreeReport> {
   return {
     ok: findings.length === 0,
     size,
+    sealed: 0,
     head: Buffer.from(verifier.head.hash).toString("base64url"),
     open: verifier.open.size,
     findings,

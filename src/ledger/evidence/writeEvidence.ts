@@ -270,9 +270,13 @@ async function* writeAttachments(
   for await (const { seq, attachments } of source.attachments([...leaves.keys()])) {
     const order = readClaims(leaves.get(seq) ?? "")?.attachments.map(({ name }) => name) ?? [];
     const rank = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
-    for (const { name, salt, content } of [...attachments].sort((a, b) => rank(a.name) - rank(b.name))) {
+    for (const { name, salt, content, sealed } of [...attachments].sort(
+      (a, b) => rank(a.name) - rank(b.name),
+    )) {
       // A planted row could have any name; one that no pack can hold is one that no leaf of ours commits to.
       if (!isAttachmentName(name)) continue;
+      // What cannot be opened cannot be checked by anybody: its absence is what the auditor should see.
+      if (sealed) continue;
       yield* formatTarMember(formatMemberName({ kind: "attachment", seq, attachment: name }), content);
       yield* formatTarMember(formatMemberName({ kind: "salt", seq, attachment: name }), salt);
     }

@@ -3,7 +3,7 @@
 // never should) or quotes goes nowhere; everything else stays byte for byte.
 
 import type { OperationOutcome } from "../../ledger/entry.ts";
-import { indexBulkAnswer } from "../../scim/bulk.ts";
+import { type BulkOutcome, joinBulkAnswer } from "../../scim/bulk.ts";
 import { type JsonDocument, parseStrictJson } from "../../scim/json.ts";
 import { understandAnswer } from "../../scim/operation.ts";
 import { redact } from "../../scim/redact.ts";
@@ -13,6 +13,7 @@ import type { RecordedAnswer } from "../draft.ts";
 import { recordedId } from "../draft.ts";
 import { isScimMediaType, mediaTypeOf, responseHeaders } from "../header.ts";
 import { Refusal, type RefusalCode } from "../refusal.ts";
+import { bulkSpans } from "../sealing.ts";
 import type { Answer } from "./forward.ts";
 import { rewriteBytes } from "./rewriteStream.ts";
 import { quotesAny, scrubBytes, scrubDocument } from "./scrub.ts";
@@ -71,18 +72,28 @@ export function readAnswer(
     : failureReply(answer);
   const understood = understandAnswer(document, connector.redact);
   const { version = headers.etag, facts, resourceId } = understood;
-  const operations = request && document && bulkOperations(connector, request, document);
+  const { outcomes, operationAt } = (request && document && joinBulkAnswer(request, document)) ?? {};
+  // The answer may be in another order than the request; an item that may belong to several is nobody's.
+  const spans =
+    operationAt && document && stored && bulkSpans(document, stored.bytes, (at) => operationAt.get(at));
   return {
     answer,
     reply,
     recorded: {
-      stored,
+      stored: stored && spans ? { ...stored, spans } : stored,
       sent: reply.body,
       replied: reply.status,
       ...(resourceId === undefined ? {} : { resourceId }),
       ...(version === undefined ? {} : { version }),
       facts,
-      ...(operations?.length ? { operations } : {}),
+      ...(outcomes?.length
+        ? {
+            operations: outcomes.map((outcome) => recordedOutcome(connector, outcome)),
+            subjects: outcomes.map(({ resourceId }) =>
+              resourceId === undefined ? undefined : { resourceId },
+            ),
+          }
+        : {}),
     },
   };
 }
@@ -164,16 +175,12 @@ function parsedAgain(bytes: Uint8Array): JsonDocument {
   return parsed.document;
 }
 
-function bulkOperations(
-  connector: Connector,
-  request: JsonDocument,
-  answer: JsonDocument,
-): OperationOutcome[] {
-  return indexBulkAnswer(request, answer).map(({ index, status, resourceId }) => ({
+function recordedOutcome(connector: Connector, { index, status, resourceId }: BulkOutcome): OperationOutcome {
+  return {
     index,
     ...(resourceId === undefined ? {} : { resourceId: recordedId(connector, resourceId) }),
     ...(status === undefined ? {} : { status }),
-  }));
+  };
 }
 
 /** A location outside the target's base leads past the proxy, so the client does not get it. */

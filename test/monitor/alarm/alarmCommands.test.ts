@@ -22,6 +22,7 @@ import { describeRow } from "../../../src/storage/reader.ts";
 import { LedgerWriter } from "../../../src/storage/writer.ts";
 import { runCommand } from "../../cli/run.ts";
 import { dropDatabase, makeDatabase, quiet, type TestDatabase } from "../../storage/writerHarness.ts";
+import { TEST_SEALING_JWKS } from "../../support/sealing.ts";
 import { LEDGER, makeCopy, makeKeys, ORIGIN, passMany, publish, type TestCopy } from "../monitorHarness.ts";
 
 let server: TestDatabase;
@@ -42,6 +43,7 @@ beforeEach(async () => {
   await publish(copy, [20]);
   await saveKey(join(dir, "main.jwk"), formatPrivateJwk(jwk));
   await saveKey(join(dir, "token.key"), generateTokenKey());
+  await saveKey(join(dir, "sealing.jwks"), TEST_SEALING_JWKS);
   await writeFile(join(dir, "pinned.jwk"), formatPinnedJwk(jwk));
   await writeFile(join(dir, "url"), copy.url("writer"), { mode: 0o600 });
   const target = { url: "http://127.0.0.1:9/scim/v2", auth: { bearer: { file: "none" } } };
@@ -56,6 +58,7 @@ beforeEach(async () => {
           signingKey: { file: "main.jwk" },
           pinnedKeys: ["pinned.jwk"],
           tokenKey: { file: "token.key" },
+          sealingKey: { file: "sealing.jwks" },
         },
       },
       connectors: { okta: { ledger: LEDGER, idp: "okta", target } },

@@ -1,0 +1,252 @@
+/**
+ * Seals attachments: each under the data key of the account it is about, a Bulk's operations each under their own.
+ *
+ * The write path never reads the database: an account gets a data key when this process first meets it, so that one
+ * account may have several (one for each run, and after the cache let go of it). A create is sealed under a fresh key,
+ * which becomes the account's when the answer names it. Whoever holds the database and not the sealing key learns sizes,
+ * times, and which parts share a key. Salts are sealed too: with a clear one, names could be tried against commitments.
+ */
+import { createCipheriv, createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import {
+  PART_BYTES,
+  SEAL_HEAD_BYTES,
+  SEAL_VERSION,
+  sealedPlace,
+  TAG_BYTES,
+} from "../ledger/sealedAttachment.ts";
+import type {
+  AccountKeyRow,
+  AttachmentSealer,
+  DataKeyRow,
+  SealedEntry,
+  SealingTask,
+  SealSubject,
+} from "../ledger/sealing.ts";
+import { DATA_KEY_BYTES, type SealingKey } from "./sealingKey.ts";
+
+interface DataKey extends DataKeyRow {
+  /** A key object: with bare bytes each cipher takes ten times as long to make. */
+  readonly secret: KeyObject;
+}
+
+/** The key of a transaction or of one operation, and whom it is for as far as is known. */
+interface Slot {
+  readonly key: DataKey;
+  readonly type: string;
+  account: string | undefined;
+}
+
+interface Scope {
+  readonly main: Slot;
+  readonly operations: Map<number, Slot>;
+  readonly subjects: readonly (SealSubject | undefined)[];
+  readonly accounts: Set<AccountKeyRow>;
+}
+
+/** Accounts whose key is remembered; further ones push out whoever was met longest ago. */
+const MAX_ACCOUNTS = 20_000;
+/** Transactions under way: more than any limit on writes in flight. */
+const MAX_OPEN = 20_000;
+const DIGEST_BYTES = 16;
+const CIPHER = "aes-256-gcm";
+const OPTIONS = { authTagLength: TAG_BYTES };
+const NOTHING: SealedEntry = { contents: [], keys: [], accounts: [] };
+
+/** A data key's name and commitment: no two keys have the same, so that a part opens under one key only. */
+export function dataKeyId(secret: KeyObject): Buffer {
+  return createHmac("sha256", secret).update("scimseal data key").digest();
+}
+
+/** A sealer for one writer of a ledger. `randomBytes` must be a system's. */
+export function createAttachmentSealer(
+  sealingKey: SealingKey,
+  origin: string,
+  randomBytes: (size: number) => Uint8Array,
+): AttachmentSealer {
+  return new Sealer(sealingKey, origin, randomBytes);
+}
+
+class Sealer implements AttachmentSealer {
+  readonly #sealingKey: SealingKey;
+  readonly #accountKey: KeyObject;
+  readonly #origin: string;
+  readonly #randomBytes: (size: number) => Uint8Array;
+  /** Account → its key; in the order of use. The names stay in memory. */
+  readonly #accounts = new Map<string, { key: DataKey; row: AccountKeyRow }>();
+  readonly #open = new Map<string, Scope>();
+
+  constructor(sealingKey: SealingKey, origin: string, randomBytes: (size: number) => Uint8Array) {
+    this.#sealingKey = sealingKey;
+    this.#accountKey = createSecretKey(sealingKey.derive("account"));
+    this.#origin = origin;
+    this.#randomBytes = randomBytes;
+  }
+
+  seal(task: SealingTask): SealedEntry {
+    const { attachments } = task;
+    if (attachments.length === 0) return NOTHING;
+    const scope = this.#scopeOf(task);
+    const keys = new Set<DataKey>();
+    const contents = attachments.map((attachment) => this.#sealOne(task, scope, attachment, keys));
+    return { contents, keys: [...keys], accounts: [...scope.accounts] };
+  }
+
+  closed(txn: string): void {
+    this.#open.delete(txn);
+  }
+
+  assertOpens({ id, wrapped }: { id: Uint8Array; wrapped: Uint8Array }): void {
+    this.#sealingKey.unwrap(wrapped, id);
+  }
+
+  #scopeOf(task: SealingTask): Scope {
+    const { type, txn, connector = "", subject, operations } = task;
+    const known = txn === undefined ? undefined : this.#open.get(txn);
+    const scope = known ?? this.#newScope(connector, subject, operations ?? []);
+    if (!known && type === "request" && txn !== undefined) {
+      // More than can be under way: those of long ago will never have an outcome of ours.
+      if (this.#open.size >= MAX_OPEN) dropOldest(this.#open);
+      this.#open.set(txn, scope);
+    }
+    if (known && type === "response") {
+      if (subject?.resourceId !== undefined) this.#bind(scope, scope.main, connector, subject.resourceId);
+      for (const [index, slot] of scope.operations) {
+        const id = operations?.[index]?.resourceId;
+        if (id !== undefined) this.#bind(scope, slot, connector, id);
+      }
+    }
+    return scope;
+  }
+
+  #newScope(
+    connector: string,
+    subject: SealSubject | undefined,
+    subjects: readonly (SealSubject | undefined)[],
+  ): Scope {
+    const accounts = new Set<AccountKeyRow>();
+    const main = this.#slotFor(connector, subject, accounts);
+    return { main, operations: new Map(), subjects, accounts };
+  }
+
+  #slotFor(connector: string, subject: SealSubject | undefined, accounts: Set<AccountKeyRow>): Slot {
+    const { resourceType = "", resourceId } = subject ?? {};
+    if (resourceId === undefined) return { key: this.#newKey(), type: resourceType, account: undefined };
+    const account = nameOf(connector, resourceType, resourceId);
+    let held = this.#accounts.get(account);
+    // Put at the end again: the first in the map is the one to let go of.
+    if (held) this.#accounts.delete(account);
+    else {
+      const key = this.#newKey();
+      held = { key, row: this.#accountRow(account, key) };
+      if (this.#accounts.size >= MAX_ACCOUNTS) dropOldest(this.#accounts);
+    }
+    this.#accounts.set(account, held);
+    if (!held.row.isStored) accounts.add(held.row);
+    return { key: held.key, type: resourceType, account };
+  }
+
+  /** The answer says whose key it was. */
+  #bind(scope: Scope, slot: Slot, connector: string, id: string): void {
+    const account = nameOf(connector, slot.type, id);
+    if (slot.account === account) return;
+    slot.account = account;
+    const row = this.#accountRow(account, slot.key);
+    scope.accounts.add(row);
+    if (this.#accounts.has(account)) return;
+    if (this.#accounts.size >= MAX_ACCOUNTS) dropOldest(this.#accounts);
+    this.#accounts.set(account, { key: slot.key, row });
+  }
+
+  #slotOf(scope: Scope, connector: string, operation: number, hops = 0): Slot {
+    const known = scope.operations.get(operation);
+    if (known) return known;
+    const subject = scope.subjects[operation];
+    // Not said whose it is: the transaction's.
+    if (!subject) return scope.main;
+    const { sameAs } = subject;
+    const slot =
+      subject.resourceId === undefined && sameAs !== undefined && sameAs !== operation && hops < 4
+        ? this.#slotOf(scope, connector, sameAs, hops + 1)
+        : this.#slotFor(connector, subject, scope.accounts);
+    scope.operations.set(operation, slot);
+    return slot;
+  }
+
+  #sealOne(
+    { entryId, connector = "" }: SealingTask,
+    scope: Scope,
+    { name, salt, content, spans = [] }: SealingTask["attachments"][number],
+    keys: Set<DataKey>,
+  ): Uint8Array {
+    const parts: { key: DataKey; start: number; end: number }[] = [
+      { key: scope.main.key, start: 0, end: content.length },
+    ];
+    for (const { start, end, operation } of spans) {
+      const { key } = this.#slotOf(scope, connector, operation);
+      const last = parts.at(-1);
+      if (!last || start < last.start || end <= start || end > content.length) continue;
+      if (key === last.key) continue;
+      last.end = start;
+      parts.push({ key, start, end });
+      if (end < content.length) parts.push({ key: scope.main.key, start: end, end: content.length });
+    }
+    // A stretch between two spans that touch is empty. The first part stays: it holds the salt.
+    const filled = parts.filter(({ start, end }, i) => i === 0 || end > start);
+    const out = Buffer.allocUnsafe(
+      SEAL_HEAD_BYTES + filled.length * PART_BYTES + salt.length + content.length,
+    );
+    out[0] = SEAL_VERSION;
+    let at = out.writeUInt32BE(filled.length, 1);
+    for (let i = 0; i < filled.length; i++) {
+      const part = filled[i];
+      if (!part) break;
+      const { key, start, end } = part;
+      keys.add(key);
+      const nonce = this.#randomBytes(12);
+      out.set(key.id, at);
+      out.set(nonce, at + key.id.length);
+      const size = end - start + (i === 0 ? salt.length : 0);
+      at = out.writeUInt32BE(size, at + key.id.length + nonce.length);
+      const cipher = createCipheriv(CIPHER, key.secret, nonce, OPTIONS);
+      cipher.setAAD(Buffer.from(sealedPlace(this.#origin, entryId, name, i, filled.length)));
+      // The plain bytes stand where the ciphertext will: one call of the cipher for both salt and content.
+      if (i === 0) out.set(salt, at);
+      out.set(content.subarray(start, end), at + size - (end - start));
+      at = put(out, cipher.update(out.subarray(at, at + size)), at);
+      cipher.final();
+      at = put(out, cipher.getAuthTag(), at);
+    }
+    return out;
+  }
+
+  #newKey(): DataKey {
+    const bytes = this.#randomBytes(DATA_KEY_BYTES);
+    const secret = createSecretKey(bytes);
+    const id = dataKeyId(secret);
+    // Memory of its own: a slice would keep the whole pool alive that it is part of.
+    const wrapped = new Uint8Array(this.#sealingKey.wrap(bytes, id));
+    return { id, secret, wrapped, isStored: false };
+  }
+
+  #accountRow(account: string, key: DataKey): AccountKeyRow {
+    const digest = createHmac("sha256", this.#accountKey).update(account, "utf8").digest();
+    return { account: digest.subarray(0, DIGEST_BYTES), key: key.id, isStored: false };
+  }
+}
+
+/** The NULs keep the parts apart. `Me` is a user. */
+function nameOf(connector: string, type: string, id: string): string {
+  return `${connector}\0${type === "Me" ? "User" : type}\0${id}`;
+}
+
+function put(out: Buffer, bytes: Uint8Array, at: number): number {
+  out.set(bytes, at);
+  return at + bytes.length;
+}
+
+function dropOldest(map: Map<string, unknown>): void {
+  for (const key of map.keys()) {
+    map.delete(key);
+    return;
+  }
+}

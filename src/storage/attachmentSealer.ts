@@ -1,0 +1,109 @@
+// The storage side of sealing: the rows that go with a batch's sealed attachments, and the reading of attachments, which
+// are opened where the reader was given an opener (src/ledger/sealing.ts) and reported as sealed where it was not. A row
+// with a salt is of a ledger's time before version 3 and stands in clear.
+
+import type { Entry } from "../ledger/entry.ts";
+import { parseLeaf } from "../ledger/leaf.ts";
+import type { AccountKeyRow, AttachmentOpener, DataKeyRow, SealedEntry } from "../ledger/sealing.ts";
+import type { StoredAttachment } from "../ledger/verify.ts";
+
+export type { AttachmentOpener, AttachmentSealer } from "../ledger/sealing.ts";
+
+/** A row of table `attachment`. salt: null when it is sealed. */
+export interface AttachmentRow {
+  seq: number;
+  name: string;
+  salt: Uint8Array | null;
+  content: Uint8Array;
+}
+
+/** Runs a query on whatever the caller reads with. */
+type Query = <Row extends object>(text: string, values: unknown[]) => Promise<Row[]>;
+
+const NO_BYTES = new Uint8Array(0);
+
+/** The data keys and their accounts that a batch must bring along: each once, none that the ledger has already. */
+export function rowsToStore(entries: readonly { sealed: SealedEntry }[]): {
+  keys: DataKeyRow[];
+  accounts: AccountKeyRow[];
+} {
+  const keys = new Set<DataKeyRow>();
+  const accounts = new Set<AccountKeyRow>();
+  for (const { sealed } of entries) {
+    for (const key of sealed.keys) if (!key.isStored) keys.add(key);
+    for (const row of sealed.accounts) if (!row.isStored) accounts.add(row);
+  }
+  return { keys: [...keys], accounts: [...accounts] };
+}
+
+/** After the batch's commit was proved: from now on entries may lean on its keys without bringing them. */
+export function markStored(entries: readonly { sealed: SealedEntry }[]): void {
+  for (const { sealed } of entries) {
+    for (const key of sealed.keys) key.isStored = true;
+    for (const row of sealed.accounts) row.isStored = true;
+  }
+}
+
+/** A data key of the newest sealed attachment; undefined if there is none, or it names one that is not there. */
+export async function readNewestDataKey(
+  query: Query,
+  schema: string,
+): Promise<{ id: Uint8Array; wrapped: Uint8Array } | undefined> {
+  const [row] = await query<{ id: Buffer; wrapped: Buffer }>(
+    `SELECT k.id, k.wrapped FROM (SELECT substring(content FROM 6 FOR 32) AS id FROM ${schema}.attachment WHERE salt IS NULL ORDER BY seq DESC, name DESC LIMIT 1) a JOIN ${schema}.data_key k ON k.id = a.id`,
+    [],
+  );
+  return row;
+}
+
+/**
+ * The attachments of entries, by seq, in the order of the rows. `leafOf` gives an entry's leaf: what is sealed is bound
+ * to the id in it. Without an opener sealed ones come as `sealed` with neither salt nor content.
+ */
+export async function openRows(
+  rows: readonly AttachmentRow[],
+  leafOf: (seq: number) => string | undefined,
+  opener: AttachmentOpener | undefined,
+  query: Query,
+  schema: string,
+): Promise<Map<number, StoredAttachment[]>> {
+  const sealed = opener ? rows.filter(({ salt }) => salt === null) : [];
+  const opening = sealed.length > 0 ? opener?.begin(sealed.map(({ content }) => content)) : undefined;
+  if (opening && opening.missing.length > 0) {
+    const keys = await query<{ id: Buffer; wrapped: Buffer }>(
+      `SELECT id, wrapped FROM ${schema}.data_key WHERE id = ANY($1::bytea[])`,
+      [opening.missing.map((id) => Buffer.from(id))],
+    );
+    for (const key of keys) opening.add(key);
+  }
+  const found = new Map<number, StoredAttachment[]>();
+  let entry: { seq: number; id: string } | undefined;
+  for (const { seq, name, salt, content } of rows) {
+    let stored: StoredAttachment;
+    if (salt !== null) stored = { name, salt, content };
+    else if (!opening)
+      stored = stillSealed(name, { isDamaged: false, detail: "the sealing key is not here" });
+    else {
+      if (entry?.seq !== seq) entry = { seq, id: entryIdOf(leafOf(seq)) ?? "" };
+      const opened = opening.open(entry.id, name, content);
+      stored =
+        typeof opened === "string"
+          ? stillSealed(name, { isDamaged: true, detail: opened })
+          : { name, ...opened };
+    }
+    const list = found.get(seq);
+    if (list) list.push(stored);
+    else found.set(seq, [stored]);
+  }
+  return found;
+}
+
+function stillSealed(name: string, sealed: NonNullable<StoredAttachment["sealed"]>): StoredAttachment {
+  return { name, salt: NO_BYTES, content: NO_BYTES, sealed };
+}
+
+function entryIdOf(leaf: string | undefined): Entry["id"] | undefined {
+  if (leaf === undefined) return undefined;
+  const parsed = parseLeaf(leaf);
+  return typeof parsed === "string" ? undefined : parsed.claims.id;
+}

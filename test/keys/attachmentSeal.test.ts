@@ -1,0 +1,238 @@
+// Sealing: what opens where, and under whose key.
+
+import { randomBytes } from "node:crypto";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createAttachmentOpener } from "../../src/keys/attachmentOpen.ts";
+import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
+import { createSealingKey } from "../../src/keys/sealingKey.ts";
+import { parseSealed } from "../../src/ledger/sealedAttachment.ts";
+import type { SealedEntry, SealingTask } from "../../src/ledger/sealing.ts";
+
+const ORIGIN = "scim.example.com/main";
+const KEY = createSealingKey([new Uint8Array(32).fill(7)], ORIGIN);
+const SALT = new Uint8Array(32).fill(3);
+
+const sealer = () => createAttachmentSealer(KEY, ORIGIN, randomBytes);
+
+function request(txn: string, content: Uint8Array | string, more: Partial<SealingTask> = {}): SealingTask {
+  return {
+    entryId: `entry-${txn}`,
+    type: "request",
+    txn,
+    connector: "okta",
+    attachments: [{ name: "body", salt: SALT, content: Buffer.from(content) }],
+    ...more,
+  };
+}
+
+function open(sealed: SealedEntry, entryId: string, opener = createAttachmentOpener(KEY, ORIGIN)) {
+  const [content = new Uint8Array()] = sealed.contents;
+  const opening = opener.begin([content]);
+  for (const key of sealed.keys) opening.add(key);
+  const opened = opening.open(entryId, "body", content);
+  return typeof opened === "string" ? opened : Buffer.from(opened.content).toString();
+}
+
+const keysOf = (sealed: SealedEntry) =>
+  (parseSealed(sealed.contents[0] ?? new Uint8Array()) ?? []).map(({ keyId }) =>
+    Buffer.from(keyId).toString("hex"),
+  );
+
+test("opens to the same salt and bytes, in its place only", () => {
+  const sealed = sealer().seal(request("a", "Ada"));
+  const [content = new Uint8Array()] = sealed.contents;
+  const opening = createAttachmentOpener(KEY, ORIGIN).begin([content]);
+  expect(opening.missing).toHaveLength(1);
+  expect(opening.open("entry-a", "body", content)).toMatch("its data key is not there");
+  for (const key of sealed.keys) opening.add(key);
+  expect(opening.open("entry-a", "body", content)).toEqual({
+    salt: Buffer.from(SALT),
+    content: Buffer.from("Ada"),
+  });
+  expect(opening.open("entry-b", "body", content)).toMatch("another place");
+  expect(opening.open("entry-a", "facts", content)).toMatch("another place");
+  const elsewhere = createAttachmentOpener(createSealingKey([new Uint8Array(32).fill(7)], "other"), "other");
+  expect(open(sealed, "entry-a", elsewhere)).toMatch("not under this sealing key");
+  const stranger = createAttachmentOpener(createSealingKey([new Uint8Array(32).fill(8)], ORIGIN), ORIGIN);
+  expect(open(sealed, "entry-a", stranger)).toMatch("not under this sealing key");
+  expect(Buffer.from(content).includes("Ada")).toBe(false);
+  expect(Buffer.from(content).includes(Buffer.from(SALT))).toBe(false);
+});
+
+test("each opening asks the ledger for the keys again: one that is gone there opens nothing", () => {
+  const sealed = sealer().seal(request("a", "Ada"));
+  const opener = createAttachmentOpener(KEY, ORIGIN);
+  expect(open(sealed, "entry-a", opener)).toBe("Ada");
+  expect(opener.begin(sealed.contents).missing).toHaveLength(1);
+  expect(open({ ...sealed, keys: [] }, "entry-a", opener)).toMatch("its data key is not there");
+});
+
+test("no changed byte opens, and nothing throws", () => {
+  const sealed = sealer().seal(request("a", "Ada Lovelace"));
+  const [content = new Uint8Array()] = sealed.contents;
+  for (let at = 0; at < content.length; at++) {
+    const changed = Uint8Array.from(content);
+    changed[at] = (changed[at] ?? 0) ^ 1;
+    expect(open({ ...sealed, contents: [changed] }, "entry-a")).toMatch(/^(it |its data key)/);
+  }
+});
+
+test("hostile bytes are no sealed attachment", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, isVersioned) => {
+      if (isVersioned) bytes[0] = 1;
+      const opening = createAttachmentOpener(KEY, ORIGIN).begin([bytes]);
+      expect(typeof opening.open("entry", "body", bytes)).toBe("string");
+    }),
+  );
+});
+
+test("parts swapped, dropped or repeated do not open", () => {
+  const sealed = sealer().seal(
+    request("a", "x[one,two]", {
+      attachments: [
+        {
+          name: "body",
+          salt: SALT,
+          content: Buffer.from("x[one,two]"),
+          spans: [
+            { start: 2, end: 6, operation: 0 },
+            { start: 6, end: 9, operation: 1 },
+          ],
+        },
+      ],
+      operations: [
+        { resourceType: "User", resourceId: "1" },
+        { resourceType: "User", resourceId: "2" },
+      ],
+    }),
+  );
+  expect(open(sealed, "entry-a")).toBe("x[one,two]");
+  const [content = new Uint8Array()] = sealed.contents;
+  const parts = parseSealed(content) ?? [];
+  expect(parts).toHaveLength(4);
+  const place = (i: number) => (parts[i]?.keyId.byteOffset ?? 0) - content.byteOffset;
+  const piece = (i: number) =>
+    content.subarray(place(i), i + 1 < parts.length ? place(i + 1) : content.length);
+  const join = (...pieces: Uint8Array[]) => {
+    const head = Buffer.from(content.subarray(0, 5));
+    head.writeUInt32BE(pieces.length, 1);
+    return new Uint8Array(Buffer.concat([head, ...pieces]));
+  };
+  for (const forged of [
+    join(piece(0), piece(2), piece(1), piece(3)),
+    join(piece(0), piece(1), piece(3)),
+    join(piece(0), piece(1), piece(1), piece(3)),
+    join(piece(0), piece(1), piece(2)),
+  ])
+    expect(open({ ...sealed, contents: [forged] }, "entry-a")).toMatch("another place");
+});
+
+test("one account, one key; two accounts, two; the same id elsewhere is another account", () => {
+  const one = sealer();
+  const about = (txn: string, resourceType: string, resourceId: string, connector = "okta") =>
+    one.seal(request(txn, "x", { connector, subject: { resourceType, resourceId } }));
+  const first = about("1", "User", "7");
+  expect(keysOf(about("2", "User", "7"))).toEqual(keysOf(first));
+  for (const other of [about("3", "User", "8"), about("4", "Group", "7"), about("5", "User", "7", "entra")])
+    expect(keysOf(other)).not.toEqual(keysOf(first));
+  expect(keysOf(about("6", "Me", "7"))).toEqual(keysOf(first));
+});
+
+test("a create's key becomes the account's when the answer names it, and the answer is under it too", () => {
+  const one = sealer();
+  const created = one.seal(request("1", "x", { subject: { resourceType: "User" } }));
+  expect(created.accounts).toEqual([]);
+  const answered = one.seal(request("1", "y", { type: "response", subject: { resourceId: "7" } }));
+  expect(keysOf(answered)).toEqual(keysOf(created));
+  expect(answered.accounts).toHaveLength(1);
+  expect(answered.accounts[0]?.key).toEqual(created.keys[0]?.id);
+  expect(Buffer.from(answered.accounts[0]?.account ?? []).toString()).not.toContain("7");
+  one.closed("1");
+  const later = one.seal(request("2", "z", { subject: { resourceType: "User", resourceId: "7" } }));
+  expect(keysOf(later)).toEqual(keysOf(created));
+});
+
+test("rows are brought until their commit was proved, and not after", () => {
+  const one = sealer();
+  const update = (txn: string) =>
+    one.seal(request(txn, "x", { subject: { resourceType: "User", resourceId: "7" } }));
+  const first = update("1");
+  const second = update("2");
+  // The first may not have got in: the second brings the very same rows.
+  expect(second.keys).toEqual(first.keys);
+  expect(second.accounts).toEqual(first.accounts);
+  for (const row of [...first.keys, ...first.accounts]) row.isStored = true;
+  const third = update("3");
+  expect([...third.keys, ...third.accounts].filter(({ isStored }) => !isStored)).toEqual([]);
+});
+
+test("signed again after a lost race, it is sealed again under the same keys for its new place", () => {
+  const one = sealer();
+  const before = one.seal(request("1", "x"));
+  const again = one.seal(request("1", "x", { entryId: "entry-again" }));
+  expect(keysOf(again)).toEqual(keysOf(before));
+  expect(open(again, "entry-again")).toBe("x");
+});
+
+test("a Bulk: each operation under its account's key, all else under the transaction's", () => {
+  const one = sealer();
+  const body = "{ops:[create,update,follow]}";
+  const spans = [
+    { start: 6, end: 13, operation: 0 },
+    { start: 13, end: 20, operation: 1 },
+    { start: 20, end: 26, operation: 2 },
+  ];
+  const known = one.seal(request("0", "x", { subject: { resourceType: "User", resourceId: "7" } }));
+  const bulk = one.seal(
+    request("1", body, {
+      attachments: [{ name: "body", salt: SALT, content: Buffer.from(body), spans }],
+      operations: [
+        { resourceType: "User" },
+        { resourceType: "User", resourceId: "7" },
+        { resourceType: "User", sameAs: 0 },
+      ],
+    }),
+  );
+  expect(open(bulk, "entry-1")).toBe(body);
+  const [rest, create, update, follow, end] = keysOf(bulk);
+  expect(end).toBe(rest);
+  expect(update).toBe(keysOf(known)[0]);
+  expect(follow).toBe(create);
+  expect(new Set([rest, create, update]).size).toBe(3);
+  // In another order than the request; the second item is nobody's.
+  const answer = one.seal(
+    request("1", "[u,?,c]", {
+      type: "response",
+      attachments: [
+        {
+          name: "body",
+          salt: SALT,
+          content: Buffer.from("[u,?,c]"),
+          spans: [
+            { start: 1, end: 3, operation: 1 },
+            { start: 5, end: 6, operation: 0 },
+          ],
+        },
+      ],
+      operations: [{ resourceId: "8" }, { resourceId: "7" }],
+    }),
+  );
+  expect(open(answer, "entry-1")).toBe("[u,?,c]");
+  expect(keysOf(answer)).toEqual([rest, update, rest, create, rest]);
+  const later = one.seal(request("2", "x", { subject: { resourceType: "User", resourceId: "8" } }));
+  expect(keysOf(later)).toEqual([create]);
+});
+
+test("whatever the spans, what is opened is what was sealed", () => {
+  const span = fc.record({ start: fc.nat(40), end: fc.nat(40), operation: fc.nat(3) });
+  fc.assert(
+    fc.property(fc.string({ maxLength: 40 }), fc.array(span, { maxLength: 6 }), (text, spans) => {
+      const content = Buffer.from(text);
+      const operations = ["1", "2", "1"].map((resourceId) => ({ resourceType: "User", resourceId }));
+      const attachments = [{ name: "body", salt: SALT, content, spans }];
+      expect(open(sealer().seal(request("1", "", { attachments, operations })), "entry-1")).toBe(text);
+    }),
+  );
+});

@@ -1,0 +1,132 @@
+// Sealed attachments in a real ledger: the keys that come with them, another key file, reading with and without the key.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
+import { createSealingKey } from "../../src/keys/sealingKey.ts";
+import type { SealSubject } from "../../src/ledger/sealing.ts";
+import { drawRandomBytes, newUuid } from "../../src/nodeCrypto.ts";
+import { DatabaseEvidence } from "../../src/storage/evidenceSource.ts";
+import { LedgerReader } from "../../src/storage/reader.ts";
+import { TreeStore } from "../../src/storage/treeStore.ts";
+import type { LedgerWriter } from "../../src/storage/writer.ts";
+import { testOpener } from "../support/sealing.ts";
+import {
+  dropDatabase,
+  expectSound,
+  intentDraft,
+  makeDatabase,
+  makeLedger,
+  outcomeDraft,
+  passOne,
+  querySql,
+  type TestDatabase,
+  type TestLedger,
+} from "./writerHarness.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await makeDatabase();
+});
+afterAll(() => dropDatabase(database));
+
+async function countRows(ledger: TestLedger, table: string): Promise<number> {
+  const [row] = await querySql(
+    database.urls.reader,
+    `SELECT count(*)::int AS n FROM ${ledger.schema}.${table}`,
+  );
+  return Number(row?.n);
+}
+
+async function change(writer: LedgerWriter, subject: SealSubject, named?: string): Promise<void> {
+  const recorded = await writer.append({ ...intentDraft(newUuid()), subject });
+  const facts = { name: "facts", mediaType: "application/json", bytes: Buffer.from('{"answer":true}') };
+  await writer.append({
+    ...outcomeDraft(recorded),
+    attachments: [facts],
+    ...(named === undefined ? {} : { subject: { resourceId: named } }),
+  });
+}
+
+test("an account has one key from its create on; it is stored once, with the entries that need it", async () => {
+  const ledger = await makeLedger(database);
+  const writer = await ledger.writer();
+  await change(writer, { resourceType: "User" }, "2819");
+  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([1, 1]);
+  for (let i = 0; i < 3; i++) await change(writer, { resourceType: "User", resourceId: "2819" }, "2819");
+  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([1, 1]);
+  await change(writer, { resourceType: "Group", resourceId: "2819" });
+  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([2, 2]);
+  // Another run begins with a key of its own, for the same account.
+  const other = await ledger.writer();
+  await change(other, { resourceType: "User", resourceId: "2819" });
+  const accounts = await querySql(
+    database.urls.reader,
+    `SELECT count(*)::int AS n FROM ${ledger.schema}.data_key_account GROUP BY account ORDER BY n`,
+  );
+  expect(accounts).toEqual([{ n: 1 }, { n: 2 }]);
+  await expectSound(ledger);
+});
+
+test("a key file that cannot open what was recorded last is refused at the start, and nothing is written", async () => {
+  const ledger = await makeLedger(database);
+  const before = await ledger.writer();
+  await passOne(before);
+  await before.stop();
+  const size = await countRows(ledger, "entry");
+  const strange = createSealingKey([new Uint8Array(32).fill(9)], ledger.origin);
+  const sealer = createAttachmentSealer(strange, ledger.origin, drawRandomBytes);
+  await expect(ledger.writer({ sealer })).rejects.toThrow(
+    /the sealing key file cannot open what was recorded last \(wrapped under key [0-9a-f]{16}.*put the ledger's own key file back/,
+  );
+  expect(await countRows(ledger, "entry")).toBe(size);
+  await passOne(await ledger.writer());
+  await expectSound(ledger);
+});
+
+test("without the key attachments are given as sealed, and counted; with it, as they were", async () => {
+  const ledger = await makeLedger(database);
+  const writer = await ledger.writer();
+  await passOne(writer);
+  await passOne(writer);
+  const { origin, pinned } = ledger;
+  const address = { connectionString: database.urls.reader, requireSync: [] };
+  const timeouts = { connections: 1, timeoutMs: 30_000 };
+  const reader = new LedgerReader(ledger.name, address, timeouts);
+  const tree = new TreeStore(ledger.name, address, timeouts);
+  const opener = testOpener(origin);
+  const evidence = new DatabaseEvidence(ledger.name, address, {
+    origin,
+    keys: pinned,
+    tree,
+    opener,
+    ...timeouts,
+  });
+  try {
+    const page = await reader.page(0, 1, true);
+    expect(page.entries[0]?.attachments).toEqual(
+      ["body", "facts"].map((name) => ({
+        name,
+        salt: new Uint8Array(0),
+        content: new Uint8Array(0),
+        sealed: { isDamaged: false, detail: expect.any(String) },
+      })),
+    );
+    expect(await reader.verify({ origin, pinned })).toMatchObject({ ok: true, sealed: 4, findings: [] });
+    expect(await ledger.verify()).toMatchObject({ ok: true, sealed: 0 });
+    const bodies: string[] = [];
+    for await (const { attachments } of evidence.attachments([1]))
+      for (const { name, content } of attachments)
+        if (name === "body") bodies.push(Buffer.from(content).toString());
+    expect(bodies).toEqual(['{"userName":"ada@example.com"}']);
+    // What was moved to another entry opens nowhere; without the key it cannot be told.
+    await ledger.tamper(
+      `UPDATE ${ledger.schema}.attachment SET content = (SELECT content FROM ${ledger.schema}.attachment WHERE seq = 1 AND name = 'body') WHERE seq = 3 AND name = 'body'`,
+    );
+    expect((await reader.verify({ origin, pinned })).findings).toEqual([]);
+    expect((await ledger.verify()).findings).toEqual([
+      { seq: 3, code: "attachment_mismatch", detail: expect.stringContaining("cannot be opened") },
+    ]);
+  } finally {
+    await Promise.all([reader.close(), evidence.close(), tree.close()]);
+  }
+});
