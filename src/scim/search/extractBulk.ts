@@ -1,0 +1,111 @@
+// A Bulk's rows (RFC 7644 §3.7): every operation's resource is a subject, under the names that its part of the request
+// and its part of the answer give it. Which part of an answer belongs to which operation the proxy has worked out
+// already (see ../bulk.ts); the recorded outcomes say it.
+import { readBulkOperations } from "../bulk.ts";
+import { memberOf, stringMember } from "../json.ts";
+import { understandAnswer } from "../operation.ts";
+import {
+  asClaims,
+  type Claims,
+  claimsAt,
+  countAt,
+  listAt,
+  parseAttachment,
+  parseBody,
+  textAt,
+} from "./claims.ts";
+import type { ExtractInputs, RecordedEntry } from "./extract.ts";
+import { memberIds, type Name, namesOf } from "./names.ts";
+import type { Fate, Touches } from "./touches.ts";
+
+const BULK_ID = /^bulkid:/i;
+
+/** Adds what the operations touch. Returns how many operations there are. */
+export function extractBulk(inputs: ExtractInputs, touches: Touches): number {
+  const { txn, connector, opening, closing, fate, recordedId } = inputs;
+  const operations = operationsOf(opening);
+  const outcomes = byIndex(closing ? operationsOf(closing) : []);
+  const facts = asClaims(parseAttachment(opening.attachments.get("facts")));
+  const factsOf = byIndex(listAt(facts, "operations").map(asClaims));
+  if (facts?.truncated === true) touches.isCut = true;
+  const told = namesById(inputs);
+  let references: ReadonlyMap<string, string> | undefined;
+  const resolve = (id: string) => {
+    if (!BULK_ID.test(id)) return recordedId(connector, id);
+    references ??= idsOfReferences(opening, outcomes);
+    return references.get(id.slice("bulkid:".length));
+  };
+  for (const [index, operation] of byIndex(operations)) {
+    const outcome = outcomes.get(index);
+    const its = claimsAt(factsOf.get(index), "facts");
+    if (its?.truncated === true) touches.isCut = true;
+    const ref = textAt(operation, "resourceId") ?? textAt(outcome, "resourceId");
+    touches.addSubject({
+      type: textAt(operation, "resourceType") ?? "Unknown",
+      ref,
+      placeholder: `?${txn}/${index}`,
+      isWrite: true,
+      fate: fateOfOperation(fate, outcome),
+      asked: namesOf(its),
+      told: ref === undefined ? [] : (told.get(ref) ?? []),
+    });
+    for (const id of memberIds(its)) {
+      const member = resolve(id);
+      if (member !== undefined) touches.addMember(member);
+    }
+  }
+  return countAt(claimsAt(asClaims(opening.claims), "scim"), "operationCount") ?? operations.length;
+}
+
+/** From the leaf or, when they are too many for one, from their attachment. */
+function operationsOf({ claims, attachments }: RecordedEntry): (Claims | undefined)[] {
+  const scim = claimsAt(asClaims(claims), "scim");
+  const attached = parseAttachment(attachments.get("operations"));
+  const list = Array.isArray(attached) ? attached : listAt(scim, "operations");
+  return list.map(asClaims);
+}
+
+function byIndex(items: readonly (Claims | undefined)[]): Map<number, Claims> {
+  const found = new Map<number, Claims>();
+  for (const item of items) {
+    const index = countAt(item, "index");
+    if (item && index !== undefined && !found.has(index)) found.set(index, item);
+  }
+  return found;
+}
+
+/** The whole message may have been refused; else each operation has a status of its own, or none that is known. */
+function fateOfOperation(fate: Fate, outcome: Claims | undefined): Fate {
+  const status = countAt(outcome, "status");
+  return fate === "taken" && status !== undefined && status >= 300 ? "refused" : fate;
+}
+
+/** Names in the resources that the answer shows, by recorded id. */
+function namesById({ connector, closing, recordedId }: ExtractInputs): Map<string, Name[]> {
+  const found = new Map<string, Name[]>();
+  const document = parseBody(closing?.attachments.get("body"));
+  const operations = memberOf(document?.root, "operations");
+  if (!document || operations?.kind !== "array") return found;
+  for (const item of operations.items) {
+    const resource = memberOf(item, "response");
+    const id = stringMember(resource, "id");
+    if (!resource || id === undefined) continue;
+    const { facts } = understandAnswer({ ...document, root: resource });
+    const ref = recordedId(connector, id);
+    const names = found.get(ref);
+    if (names) names.push(...namesOf({ ...facts }));
+    else found.set(ref, namesOf({ ...facts }));
+  }
+  return found;
+}
+
+/** What `bulkId:x` came to stand for: the id that the outcome of the operation with that bulkId has. */
+function idsOfReferences(opening: RecordedEntry, outcomes: ReadonlyMap<number, Claims>): Map<string, string> {
+  const found = new Map<string, string>();
+  const document = parseBody(opening.attachments.get("body"));
+  for (const [index, { bulkId }] of (readBulkOperations(document?.root) ?? []).entries()) {
+    const ref = textAt(outcomes.get(index), "resourceId");
+    if (bulkId !== undefined && ref !== undefined && !found.has(bulkId)) found.set(bulkId, ref);
+  }
+  return found;
+}

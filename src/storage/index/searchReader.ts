@@ -1,0 +1,275 @@
+// Searching a ledger's index: pages of transactions and of entries in either order, what is new since a place, and the
+// whole result for exports. Works as the reader's role, with sessions and a deadline of its own, so that a search for
+// too much ends and never takes a session from what verifies.
+// Pages are cut by seq, not by number: what was shown stays where it is while the ledger grows.
+
+import pg from "pg";
+import { type DatabaseAddress, openPool } from "../postgres.ts";
+import { schemaOf } from "../schema.ts";
+import { AccountSearch, type Ask, type IndexOpener, type Search } from "./accountSearch.ts";
+import { IndexPulse } from "./indexPulse.ts";
+import { conditionOf, Parameters, type RowKind, type SqlSearch, sourceOf } from "./searchSql.ts";
+import { type Facets, facetsOf, type Overview, overviewOf } from "./searchSummary.ts";
+import { type SeqRange, TimeMap, timeSpanOf } from "./timeMap.ts";
+import {
+  TRANSACTION_COLUMNS,
+  type TransactionRecord,
+  type TransactionSummary,
+  toSummary,
+} from "./transactionRow.ts";
+
+export type { IndexOpener, Search } from "./accountSearch.ts";
+export type { Facets, Overview } from "./searchSummary.ts";
+export type { TransactionSummary } from "./transactionRow.ts";
+
+/** Which part of the ledger an answer rests on: entries with from ≤ seq < to are in the index, of `size` there are. */
+export interface Coverage {
+  from: 0;
+  to: number;
+  size: number;
+}
+
+export type Order = "newest" | "oldest";
+
+/** Which stretch of the result: behind `after` in the given order, at most `limit`. */
+export interface Stretch {
+  order: Order;
+  limit: number;
+  after?: number | undefined;
+}
+
+export interface SearchReaderOptions {
+  opener: IndexOpener;
+  connections: number;
+  /** A search that takes longer is given up. */
+  timeoutMs: number;
+}
+
+/** The search took too long and was given up. */
+export class SearchTimeoutError extends Error {
+  override name = "SearchTimeoutError";
+}
+
+/** Searches one ledger. */
+export class SearchReader {
+  readonly #pool: pg.Pool;
+  readonly #schema: string;
+  readonly #opener: IndexOpener;
+  readonly #accounts: AccountSearch;
+  readonly #times: TimeMap;
+  readonly #pulse: IndexPulse;
+
+  constructor(ledger: string, address: DatabaseAddress, options: SearchReaderOptions) {
+    const { connections, timeoutMs, opener } = options;
+    this.#schema = schemaOf(ledger);
+    this.#opener = opener;
+    this.#pool = openPool(forSearching(address), `scimseal ${ledger} search`, { connections, timeoutMs });
+    this.#accounts = new AccountSearch(this.#ask, this.#schema, opener);
+    this.#times = new TimeMap(this.#ask, this.#schema, opener.version);
+    this.#pulse = new IndexPulse(() => this.#next());
+  }
+
+  /** How far the index reaches now. */
+  async covers(): Promise<Coverage> {
+    const [row] = await this.#ask<{ next: string | null; last: string | null }>(
+      `SELECT (SELECT next FROM ${this.#schema}.index_state WHERE version = $1) AS next, (SELECT max(seq) FROM ${this.#schema}.entry) AS last`,
+      [this.#opener.version],
+    );
+    const to = Number(row?.next ?? 0);
+    return { from: 0, to, size: Math.max(to, row?.last == null ? 0 : Number(row.last) + 1) };
+  }
+
+  /** A page of transactions. @throws {FilterError} {SearchTimeoutError} */
+  async transactions(
+    search: Search,
+    stretch: Stretch,
+    withNames: boolean,
+  ): Promise<{ rows: TransactionSummary[]; next: number | undefined }> {
+    return this.#page(await this.#accounts.resolve(search), stretch, withNames);
+  }
+
+  /** Every transaction of the result, in pages: constant memory for any number. @throws {FilterError} {SearchTimeoutError} */
+  async *allTransactions(
+    search: Search,
+    order: Order,
+    withNames: boolean,
+  ): AsyncGenerator<TransactionSummary[]> {
+    const resolved = await this.#accounts.resolve(search);
+    let after: number | undefined;
+    let page = this.#page(resolved, { order, limit: EXPORT_PAGE, after }, withNames);
+    for (;;) {
+      const { rows, next } = await page;
+      after = next;
+      if (after === undefined) {
+        yield rows;
+        return;
+      }
+      // The next page is read while this one goes out. Nobody may ever ask for it: then its failure is nobody's.
+      page = this.#page(resolved, { order, limit: EXPORT_PAGE, after }, withNames);
+      page.catch(() => {});
+      yield rows;
+    }
+  }
+
+  /** A page of seqs: entries of the transactions that fit, and events. @throws {FilterError} {SearchTimeoutError} */
+  async entries(
+    search: Search,
+    { order, limit, after }: Stretch,
+  ): Promise<{ seqs: number[]; next: number | undefined }> {
+    const resolved = await this.#accounts.resolve(search);
+    const parameters = new Parameters();
+    const direction = order === "newest" ? "DESC" : "ASC";
+    const parts = KINDS.map((kind) => {
+      const source = sourceOf(this.#schema, kind, "entries");
+      const condition = conditionOf(resolved, source, parameters);
+      const behind = behindPlace(source.seq, order, after, parameters);
+      const isThere = kind === "outcome" ? " AND t.closed_seq IS NOT NULL" : "";
+      const table = kind === "event" ? "event" : "txn";
+      return `(SELECT ${source.seq} AS seq FROM ${this.#schema}.${table} t WHERE ${condition}${behind}${isThere} ORDER BY ${source.seq} ${direction} LIMIT ${limit + 1})`;
+    });
+    const rows = await this.#ask<{ seq: string }>(
+      `${parts.join(" UNION ALL ")} ORDER BY seq ${direction} LIMIT ${limit + 1}`,
+      parameters.values,
+    );
+    const seqs = rows.slice(0, limit).map(({ seq }) => Number(seq));
+    return { seqs, next: rows.length > limit ? seqs.at(-1) : undefined };
+  }
+
+  /**
+   * Transactions that came or were closed by entries with after < seq < to, oldest first, each once and with the seq of
+   * its last entry there. `to`: how far was looked; give that as the next `after` + 1 if nothing is left.
+   */
+  async changes(
+    search: Search,
+    { after, to, limit }: { after: number; to: number; limit: number },
+    withNames: boolean,
+  ): Promise<{ at: number; row: TransactionSummary }[]> {
+    const resolved = await this.#accounts.resolve(search);
+    const parameters = new Parameters();
+    const condition = conditionOf(resolved, sourceOf(this.#schema, "txn", "transactions"), parameters);
+    const from = parameters.add(after, "bigint");
+    const until = parameters.add(to, "bigint");
+    const part = (seq: string, state: string) =>
+      `(SELECT ${seq} AS at, ${TRANSACTION_COLUMNS} FROM ${this.#schema}.txn t WHERE ${condition} AND ${seq} > ${from} AND ${seq} < ${until} AND t.closed_seq ${state} ORDER BY ${seq} LIMIT ${limit})`;
+    const rows = await this.#ask<TransactionRecord & { at: string }>(
+      `${part("t.closed_seq", "IS NOT NULL")} UNION ALL ${part("t.seq", "IS NULL")} ORDER BY at LIMIT ${limit}`,
+      parameters.values,
+    );
+    const shown = await this.#show(rows, withNames);
+    return shown.map((row, index) => ({ at: Number(rows[index]?.at), row }));
+  }
+
+  /** Resolves once the index reaches beyond `to`, with how far it does; undefined when the signal fires before. */
+  whenBeyond(to: number, signal: AbortSignal): Promise<number | undefined> {
+    return this.#pulse.whenBeyond(to, signal);
+  }
+
+  /** Counts by value over the newest transactions that fit. @throws {FilterError} {SearchTimeoutError} */
+  async facets(search: Search): Promise<Facets> {
+    return facetsOf(this.#ask, this.#schema, await this.#accounts.resolve(search));
+  }
+
+  /** What happened between two times (epoch milliseconds). @throws {SearchTimeoutError} */
+  async overview(
+    span: { from: number; to: number; bucketMs: number },
+    connectors: readonly string[] | undefined,
+    withNames: boolean,
+  ): Promise<Overview> {
+    const { refusals, open, ...counts } = await overviewOf(this.#ask, this.#schema, span, connectors);
+    return {
+      ...counts,
+      refusals: await this.#show(refusals, withNames),
+      open: await this.#show(open, withNames),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#pulse.stop();
+    await this.#times.stop();
+    await this.#pool.end();
+  }
+
+  async #page(
+    search: SqlSearch,
+    { order, limit, after }: Stretch,
+    withNames: boolean,
+  ): Promise<{ rows: TransactionSummary[]; next: number | undefined }> {
+    const span = timeSpanOf(search.query);
+    const ranges: SeqRange[] = span ? await this.#times.rangesOf(span) : [{ from: 0 }];
+    if (order === "newest") ranges.reverse();
+    const rows: TransactionRecord[] = [];
+    for (const range of ranges) {
+      if (rows.length <= limit)
+        rows.push(...(await this.#pageOf(search, range, { order, limit: limit + 1 - rows.length, after })));
+    }
+    const shown = await this.#show(rows.slice(0, limit), withNames);
+    return { rows: shown, next: rows.length > limit ? shown.at(-1)?.seq : undefined };
+  }
+
+  async #pageOf(
+    search: SqlSearch,
+    { from, to }: SeqRange,
+    { order, limit, after }: Stretch,
+  ): Promise<TransactionRecord[]> {
+    const parameters = new Parameters();
+    const source = sourceOf(this.#schema, "txn", "transactions");
+    const condition = conditionOf(search, source, parameters);
+    const behind = behindPlace(source.seq, order, after, parameters);
+    const within = `${from > 0 ? ` AND t.seq >= ${parameters.add(from, "bigint")}` : ""}${to === undefined ? "" : ` AND t.seq < ${parameters.add(to, "bigint")}`}`;
+    return this.#ask<TransactionRecord>(
+      `SELECT ${TRANSACTION_COLUMNS} FROM ${this.#schema}.txn t WHERE ${condition}${behind}${within} ORDER BY t.seq ${order === "newest" ? "DESC" : "ASC"} LIMIT ${limit}`,
+      parameters.values,
+    );
+  }
+
+  async #show(rows: readonly TransactionRecord[], withNames: boolean): Promise<TransactionSummary[]> {
+    const accounts = new Set(rows.flatMap(({ account }) => account ?? []));
+    const names = withNames ? await this.#accounts.bestNames([...accounts]) : new Map<string, string>();
+    return rows.map((row) => toSummary(row, row.account === null ? undefined : names.get(row.account)));
+  }
+
+  async #next(): Promise<number> {
+    const [row] = await this.#ask<{ next: string }>(
+      `SELECT next FROM ${this.#schema}.index_state WHERE version = $1`,
+      [this.#opener.version],
+    );
+    return Number(row?.next ?? 0);
+  }
+
+  readonly #ask: Ask = async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[]) => {
+    try {
+      return (await this.#pool.query<Row>(text, [...values])).rows;
+    } catch (cause) {
+      // Whoever gives up first: the server (query_canceled), or this side just after.
+      const isLate = cause instanceof pg.DatabaseError ? cause.code === "57014" : isQueryTimeout(cause);
+      if (isLate) throw new SearchTimeoutError("the search took too long", { cause });
+      throw cause;
+    }
+  };
+}
+
+const EXPORT_PAGE = 5_000;
+const KINDS: readonly RowKind[] = ["txn", "outcome", "event"];
+
+/**
+ * Plans for short answers: an index on the asked value in the order of seq wins over a walk through all rows, since pages
+ * of an index are in memory or on a fast disk; and no machine code is made for a query of some milliseconds.
+ */
+function forSearching(address: DatabaseAddress): DatabaseAddress {
+  const url = new URL(address.connectionString);
+  const options = url.searchParams.get("options");
+  url.searchParams.set(
+    "options",
+    `${options === null ? "" : `${options} `}-c random_page_cost=1.1 -c jit=off`,
+  );
+  return { ...address, connectionString: url.href };
+}
+
+function isQueryTimeout(cause: unknown): boolean {
+  return cause instanceof Error && cause.message === "Query read timeout";
+}
+
+function behindPlace(seq: string, order: Order, after: number | undefined, parameters: Parameters): string {
+  if (after === undefined) return "";
+  return ` AND ${seq} ${order === "newest" ? "<" : ">"} ${parameters.add(after, "bigint")}`;
+}

@@ -1,0 +1,78 @@
+// A transaction as searches show it: request and outcome as one row of the index.
+
+/** A transaction. Times are RFC 3339 in UTC, to the millisecond, of the request; `null`: there is none, or none yet. */
+export interface TransactionSummary {
+  txn: string;
+  /** Of the request or the refusal. */
+  seq: number;
+  closedSeq: number | null;
+  time: string;
+  connector: string;
+  client: string;
+  method: string;
+  verb: string;
+  action: string;
+  resourceType: string;
+  resourceId: string | null;
+  /** The best known name of the resource; null too if names are not for the reader. */
+  name: string | null;
+  effects: string[];
+  operations: number | null;
+  /** `open` if there is none yet, `refused` if it was never forwarded. */
+  outcome: string;
+  status: number | null;
+  replied: number | null;
+  durationMs: number | null;
+  reason: string | null;
+}
+
+/** The columns of table `txn t` that a row is made of. */
+export const TRANSACTION_COLUMNS =
+  "t.seq, t.closed_seq, t.time, t.txn, t.connector, t.client, t.method, t.verb, t.action, t.resource_type, t.resource_id, t.account, t.effects, t.operations, t.outcome, t.status, t.replied, t.duration_ms, t.reason";
+
+export interface TransactionRecord {
+  seq: string;
+  closed_seq: string | null;
+  time: Date;
+  txn: string;
+  connector: string;
+  client: string;
+  method: string;
+  verb: string;
+  action: string;
+  resource_type: string;
+  resource_id: string | null;
+  account: string | null;
+  effects: string[];
+  operations: number | null;
+  outcome: string | null;
+  status: number | null;
+  replied: number | null;
+  duration_ms: number | null;
+  reason: string | null;
+}
+
+/** A row as it is shown. */
+export function toSummary(row: TransactionRecord, name: string | undefined): TransactionSummary {
+  return {
+    txn: row.txn,
+    seq: Number(row.seq),
+    closedSeq: row.closed_seq === null ? null : Number(row.closed_seq),
+    time: row.time.toISOString(),
+    connector: row.connector,
+    client: row.client,
+    method: row.method,
+    verb: row.verb,
+    action: row.action,
+    resourceType: row.resource_type,
+    resourceId: row.resource_id,
+    name: name ?? null,
+    effects: row.effects,
+    operations: row.operations,
+    outcome: row.outcome ?? "open",
+    status: row.status,
+    replied: row.replied,
+    durationMs: row.duration_ms,
+    reason: row.reason,
+  };
+}
