@@ -1,0 +1,45 @@
+// Transactions as CSV (RFC 4180). The adversary is whoever chose a userName that a spreadsheet takes for a formula: a
+// text that begins like one gets an apostrophe before it, and numbers are numbers.
+
+import type { TransactionSummary } from "../../storage/index/searchReader.ts";
+
+const COLUMNS = [
+  "txn",
+  "seq",
+  "closedSeq",
+  "time",
+  "connector",
+  "client",
+  "method",
+  "verb",
+  "action",
+  "resourceType",
+  "resourceId",
+  "name",
+  "effects",
+  "operations",
+  "outcome",
+  "status",
+  "replied",
+  "durationMs",
+  "reason",
+] as const satisfies readonly (keyof TransactionSummary)[];
+
+export const CSV_HEADER = `${COLUMNS.join(",")}\r\n`;
+
+/** One line a transaction; a list stands in one field, its items apart by spaces. */
+export function formatCsv(rows: readonly TransactionSummary[]): string {
+  let text = "";
+  for (const row of rows) text += `${COLUMNS.map((name) => formatField(row[name])).join(",")}\r\n`;
+  return text;
+}
+
+function formatField(value: TransactionSummary[keyof TransactionSummary]): string {
+  if (value === null) return "";
+  if (typeof value === "number") return String(value);
+  const text = typeof value === "string" ? value : value.join(" ");
+  // Spreadsheets look behind white space, and some take the wide forms of these characters too.
+  const safe =
+    /^\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) || /^[\t\r\n]/.test(text) ? `'${text}` : text;
+  return /[",\t\r\n]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
