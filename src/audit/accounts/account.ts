@@ -1,0 +1,263 @@
+// One account: its timeline, its state at a moment, and the groups that it was in. Everything is replayed from the leaves
+// and the attachments that they commit to; what the ledger cannot know is named as unknown.
+
+import { z } from "zod";
+import { parseQuery } from "../../scim/search/query.ts";
+import { presencesOf } from "../../scim/state/membership.ts";
+import { replay } from "../../scim/state/replay.ts";
+import type { AccountSummary } from "../../storage/index/accountReader.ts";
+import { chooseLedger } from "../access.ts";
+import type { AuditContext, Auditor, NamedLedger } from "../context.ts";
+import { auditorOperation, type Operation } from "../http/operation.ts";
+import { integer } from "../http/parameter.ts";
+import { coversSchema } from "../search/request.ts";
+import { readHistory } from "./readHistory.ts";
+import {
+  ACCOUNT_PARAMETERS,
+  ACCOUNT_PROBLEMS,
+  accountSchema,
+  MAX_TRANSACTIONS,
+  parseMoment,
+  requireAccount,
+  showAccount,
+  typeOf,
+} from "./request.ts";
+import { stateAfter, timelineOf, writesTo, writesUntil } from "./timeline.ts";
+
+export const TAG = "Accounts";
+
+/** Groups whose histories are looked through for one member. */
+const MAX_GROUPS = 200;
+
+const seq = z.int().min(0);
+
+/** A moment in an answer. */
+export const placeSchema = z.strictObject({ seq, time: z.iso.datetime() });
+
+const changeSchema = z
+  .strictObject({
+    seq,
+    closedSeq: seq.nullable(),
+    txn: z.uuid(),
+    time: z.iso.datetime(),
+    connector: z.string(),
+    client: z.string(),
+    action: z.string(),
+    effects: z.array(z.string()),
+    outcome: z.string().describe("`open`: none yet; `refused`: never forwarded."),
+    status: z.int().nullable().describe("The target's."),
+    verdict: z
+      .enum(["applied", "refused", "unknown"])
+      .describe("Whether the target did it: unknown if its answer is missing or promises nothing."),
+    diff: z.array(
+      z.strictObject({
+        path: z.string(),
+        old: z.unknown().describe("Null: none, or not known."),
+        new: z.unknown(),
+        oldKnown: z.boolean(),
+        newKnown: z.boolean().describe("False: nobody knows whether this came to be."),
+      }),
+    ),
+  })
+  .meta({ id: "AccountChange", description: "A transaction about an account, and what it changed." });
+
+const membershipSchema = z.strictObject({
+  group: z.string().nullable().describe("The group's best known name; personal."),
+  id: z.string().describe("The group's id."),
+  from: placeSchema,
+  isFromKnown: z.boolean().describe("False: it may have begun before, without the ledger having seen it."),
+  to: placeSchema.nullable().describe("Null: it goes on."),
+  isCertain: z.boolean(),
+});
+
+const answer = z.strictObject({
+  ledger: z.string(),
+  covers: coversSchema,
+  account: accountSchema,
+  at: z.string().nullable().describe("The moment that was asked for; null: now."),
+  exists: z.enum(["yes", "no", "unknown"]).describe("At that moment."),
+  state: z
+    .record(z.string(), z.unknown())
+    .nullable()
+    .describe("Its attributes as they were provisioned; null if it was not there or nothing is known."),
+  unknown: z
+    .array(z.string())
+    .describe("What never passed through the proxy, by path; `*`: all that is not shown."),
+  uncertain: z.array(z.string()).describe("What a write of unknown fate may have changed, by path."),
+  redacted: z.array(z.string()).describe("What has a value that was never stored."),
+  changes: z.array(changeSchema).describe("In the order of the ledger; whatever the moment."),
+  omitted: z.int().min(0).describe("Older changes that are not shown."),
+  isCut: z
+    .boolean()
+    .describe(
+      "The history is so long that its beginning was not looked at: then more is unknown than need be.",
+    ),
+  memberships: z.array(membershipSchema).describe("Groups over time; whatever the moment."),
+});
+
+const query = z.strictObject({
+  ...ACCOUNT_PARAMETERS,
+  changes: integer("Changes to show, the newest.", 0, 5_000).default(1_000),
+});
+
+type Asked = z.output<typeof query>;
+
+async function showHistory(
+  context: AuditContext,
+  auditor: Auditor,
+  ledger: NamedLedger,
+  account: AccountSummary,
+  asked: Asked,
+): Promise<z.input<typeof answer>> {
+  const { accounts } = ledger;
+  const moment = parseMoment(asked.at);
+  const covers = await ledger.search.covers();
+  const places = await accounts.transactionsOf(account.account, MAX_TRANSACTIONS);
+  const { happenings, isCut } = await readHistory(ledger, places);
+  let id: string | undefined;
+  const writes = writesTo(happenings, account.type, (candidate) => {
+    if (candidate === id) return true;
+    const isOwn = accounts.isIdOf(account, candidate);
+    if (isOwn) id = candidate;
+    return isOwn;
+  });
+  const steps = replay(writes);
+  const shown = asked.changes === 0 ? [] : happenings.slice(-asked.changes);
+  const memberships = id === undefined ? [] : await readMemberships(ledger, account, id);
+  const seqs = happenings.map(({ seq }) => seq);
+  context.looked(ledger.name, {
+    auditor,
+    kind: "timeline",
+    count: happenings.length,
+    ...(seqs.length > 0 && { from: seqs[0] ?? 0, to: seqs.at(-1) ?? 0 }),
+    facts: { type: account.type, id: id ?? account.ref, ...(asked.at !== undefined && { at: asked.at }) },
+  });
+  return {
+    ledger: ledger.name,
+    covers,
+    account: showAccount(account, id),
+    at: asked.at ?? null,
+    ...mutable(stateAfter(moment === undefined ? steps : replay(writesUntil(writes, moment)))),
+    changes: timelineOf(shown, steps),
+    omitted: happenings.length - shown.length,
+    isCut: isCut || places.length === MAX_TRANSACTIONS,
+    memberships,
+  };
+}
+
+/** The groups that an account was in. */
+async function readMemberships(
+  ledger: NamedLedger,
+  account: AccountSummary,
+  id: string,
+): Promise<z.input<typeof membershipSchema>[]> {
+  const { accounts } = ledger;
+  const found: z.input<typeof membershipSchema>[] = [];
+  for (const group of await accounts.groupsOf(account, MAX_GROUPS)) {
+    const places = await accounts.membershipTransactions(group, account, MAX_TRANSACTIONS);
+    const { happenings } = await readHistory(ledger, places);
+    let groupId: string | undefined;
+    const writes = writesTo(happenings, group.type, (candidate) => {
+      if (candidate !== groupId && !accounts.isIdOf(group, candidate)) return false;
+      groupId = candidate;
+      return true;
+    });
+    for (const { from, isFromKnown, to, isCertain } of presencesOf(replay(writes), id)) {
+      found.push({
+        group: group.names.displayName ?? null,
+        id: groupId ?? group.ref,
+        from: placeOf(from.happening),
+        isFromKnown,
+        to: to ? placeOf(to.happening) : null,
+        isCertain,
+      });
+    }
+  }
+  return found.sort((a, b) => a.from.seq - b.from.seq);
+}
+
+/** When a transaction took effect: when its outcome was recorded, if one was. */
+export function placeOf({
+  seq,
+  time,
+  closedSeq,
+  closedTime,
+}: {
+  seq: number;
+  time: string;
+  closedSeq: number | undefined;
+  closedTime: string | undefined;
+}): z.input<typeof placeSchema> {
+  return { seq: closedSeq ?? seq, time: closedTime ?? time };
+}
+
+function mutable({ exists, state, unknown, uncertain, redacted }: ReturnType<typeof stateAfter>) {
+  return { exists, state, unknown: [...unknown], uncertain: [...uncertain], redacted: [...redacted] };
+}
+
+/** The connectors whose accounts are shown: those of the auditor, and of these the one asked for. */
+export function connectorsFor(
+  { connectors }: Auditor,
+  wanted: string | undefined,
+): readonly string[] | undefined {
+  if (wanted === undefined) return connectors === "*" ? undefined : [...connectors];
+  return connectors === "*" || connectors.has(wanted) ? [wanted] : [];
+}
+
+const getAccount = auditorOperation(
+  {
+    method: "get",
+    path: "/audit/v1/accounts/{type}/{id}",
+    id: "getAccount",
+    tag: TAG,
+    summary: "An account: timeline, state at a moment, memberships",
+    description:
+      "Replayed from the ledger. Where the target's answer shows the whole resource it wins over the request; `meta`, `schemas`, " +
+      "`groups` and `$ref` are left out.",
+    scope: "connectors",
+    params: z.strictObject({
+      type: z.string().describe("`User`, `Group`, or another resource type."),
+      id: z.string().describe("The id as the target spells it."),
+    }),
+    query,
+    answer,
+    problems: ACCOUNT_PROBLEMS,
+  },
+  async ({ context, auditor, params, query }) => {
+    const ledger = chooseLedger(context, auditor, query.ledger);
+    const connectors = connectorsFor(auditor, query.connector);
+    const found = await ledger.accounts.byId(typeOf(params.type), params.id, connectors);
+    const account = requireAccount(found);
+    return { kind: "json", body: await showHistory(context, auditor, ledger, account, query) };
+  },
+);
+
+const getAccountByName = auditorOperation(
+  {
+    method: "get",
+    path: "/audit/v1/accounts/by-name/{userName}",
+    id: "getAccountByName",
+    tag: TAG,
+    summary: "The same for the user who has this user name",
+    description: "If several were ever known by it, the one that has it now, or had it last.",
+    scope: "connectors",
+    params: z.strictObject({ userName: z.string().describe("In any case.") }),
+    query,
+    answer,
+    problems: ACCOUNT_PROBLEMS,
+  },
+  async ({ context, auditor, params: { userName }, query }) => {
+    const ledger = chooseLedger(context, auditor, query.ledger);
+    const connectors = connectorsFor(auditor, query.connector);
+    const found = await ledger.accounts.byUserName({
+      query: parseQuery(`userName eq ${JSON.stringify(userName)}`, "transactions"),
+      connectors,
+    });
+    const isNow = ({ names }: AccountSummary) => names.userName?.toLowerCase() === userName.toLowerCase();
+    const account = requireAccount([...found.filter(isNow), ...found]);
+    return { kind: "json", body: await showHistory(context, auditor, ledger, account, query) };
+  },
+);
+
+/** In the order of the documentation; what stands first is matched first. */
+export const accountHistoryOperations: readonly Operation[] = [getAccountByName, getAccount];

@@ -1,0 +1,105 @@
+// From the entries of a transaction to what it did: everything is read from the leaves and the attachments they commit to;
+// the index only says where to look. Signatures are not checked here: that is the monitor's and the verifier's.
+// Promises: never throws for what it reads; a row that is not what it should be is no part of any history.
+
+import type { Entry } from "../../ledger/entry.ts";
+import type { StoredEntry } from "../../ledger/verify.ts";
+import { parseStrictJson, stringMember } from "../../scim/json.ts";
+import { changesOf, type RecordedBody, type ResourceChange } from "../../scim/state/recordedWrite.ts";
+import { peekClaims } from "../../storage/index/peekLeaf.ts";
+
+type Request = Extract<Entry, { type: "request" | "refusal" }>;
+type Response = Extract<Entry, { type: "response" }>;
+
+/** A transaction as an account's history shows it. */
+export interface Happening {
+  /** Of the request or the refusal. */
+  readonly seq: number;
+  readonly closedSeq: number | undefined;
+  readonly txn: string;
+  /** When the request was recorded, and its outcome. */
+  readonly time: string;
+  readonly closedTime: string | undefined;
+  readonly connector: string;
+  readonly client: string;
+  readonly action: string;
+  readonly effects: readonly string[];
+  /** `open` without an outcome, `refused` if the proxy refused it. */
+  readonly outcome: string;
+  readonly status: number | undefined;
+  /** Read when asked for: most of a history's cost is its bodies. */
+  changes(): readonly ResourceChange[];
+}
+
+/** The transaction of a request and its outcome; undefined if the rows are not that. */
+export function happeningOf(
+  requestRow: StoredEntry,
+  outcomeRow: StoredEntry | undefined,
+): Happening | undefined {
+  const request = peekClaims(requestRow.leaf);
+  if (request?.type !== "request" && request?.type !== "refusal") return undefined;
+  const outcome = outcomeRow && peekClaims(outcomeRow.leaf);
+  const isOutcome = outcome?.type === "response" && outcome.txn === request.txn;
+  const response = isOutcome ? outcome : undefined;
+  let changes: readonly ResourceChange[] | undefined;
+  return {
+    seq: request.seq,
+    closedSeq: response?.seq,
+    txn: request.txn,
+    time: request.time,
+    closedTime: response?.time,
+    connector: request.connector,
+    client: request.actor.client,
+    action: request.scim?.action ?? "other",
+    effects: request.scim?.effects ?? [],
+    outcome: request.type === "refusal" ? "refused" : (response?.outcome ?? "open"),
+    status: response?.status,
+    changes: () => {
+      changes ??= readChanges(request, requestRow, response, outcomeRow);
+      return changes;
+    },
+  };
+}
+
+function readChanges(
+  request: Request,
+  requestRow: StoredEntry,
+  response: Response | undefined,
+  outcomeRow: StoredEntry | undefined,
+): readonly ResourceChange[] {
+  if (request.type === "refusal") return [];
+  // Without facts the id is the leaf's own: they are read only where that is a token, or where there was a query.
+  const { resourceId = request.scim.resourceId, query } = factsOf(requestRow);
+  const body = bodyOf(request, requestRow);
+  const answer = response && outcomeRow && bodyOf(response, outcomeRow);
+  return changesOf({
+    action: request.scim.action,
+    resourceType: request.scim.resourceType,
+    ...(resourceId === undefined ? {} : { resourceId }),
+    ...(query === undefined ? {} : { query }),
+    ...(response === undefined ? {} : { outcome: response.outcome }),
+    ...(response?.status === undefined ? {} : { status: response.status }),
+    ...(body ? { request: body } : {}),
+    ...(answer ? { answer } : {}),
+  });
+}
+
+function bodyOf(claims: Entry, row: StoredEntry): RecordedBody | undefined {
+  const stored = contentOf(row, "body");
+  const ref = claims.attachments.find(({ name }) => name === "body");
+  return stored && ref && { bytes: stored, isRedacted: (ref.redacted?.length ?? 0) > 0 };
+}
+
+function factsOf(row: StoredEntry): { resourceId?: string; query?: string } {
+  const stored = contentOf(row, "facts");
+  const parsed = stored && parseStrictJson(stored);
+  if (!parsed?.ok) return {};
+  const resourceId = stringMember(parsed.document.root, "resourceid");
+  const query = stringMember(parsed.document.root, "query");
+  return { ...(resourceId === undefined ? {} : { resourceId }), ...(query === undefined ? {} : { query }) };
+}
+
+function contentOf(row: StoredEntry, name: string): Uint8Array | undefined {
+  const found = row.attachments?.find((attachment) => attachment.name === name);
+  return found === undefined || found.sealed ? undefined : found.content;
+}
