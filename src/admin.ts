@@ -21,6 +21,8 @@ export interface AdminLimits {
   requests: number;
   /** Requests to verify something. */
   verifications: number;
+  /** Sign-in links that did not work. */
+  signIns: number;
 }
 
 export interface AdminServerOptions {
@@ -30,10 +32,12 @@ export interface AdminServerOptions {
   readiness(): readonly { reason: string; ledger?: string; detail?: string }[];
   tls?: { cert: string; key: string };
   limits?: AdminLimits;
+  /** Serves the dashboard's files at the root; what it does not have is passed on. */
+  dashboard?: RequestHandler;
 }
 
 /** A monitor that reads a large ledger's tiles makes a few thousand requests a minute. */
-const LIMITS: AdminLimits = { authFailures: 120, requests: 12_000, verifications: 120 };
+const LIMITS: AdminLimits = { authFailures: 120, requests: 12_000, verifications: 120, signIns: 10 };
 const MINUTE_MS = 60_000;
 
 /** Builds the listener; the caller binds it. */
@@ -52,8 +56,9 @@ export function createAdminServer(options: AdminServerOptions): Server {
   app.get("/metrics", async (_request, response) => {
     response.type(options.registry.contentType).send(await options.registry.metrics());
   });
-  app.use(["/audit/", "/ledgers/"], limitRequests(options.limits ?? LIMITS));
+  app.use(["/audit/", "/ledgers/", "/session"], limitRequests(options.limits ?? LIMITS));
   app.use(auditRouter(options.audit));
+  if (options.dashboard) app.use(options.dashboard);
   app.use((_request: Request, response: Response) =>
     sendProblem(response, "not_found", "There is nothing here."),
   );
@@ -77,8 +82,9 @@ const CONTENT_SECURITY = {
   "frame-ancestors": ["'none'"],
 };
 
-function limitRequests({ authFailures, requests, verifications }: AdminLimits): RequestHandler[] {
-  const isVerification = ({ method }: Request): boolean => method === "POST";
+function limitRequests({ authFailures, requests, verifications, signIns }: AdminLimits): RequestHandler[] {
+  const isSignIn = ({ method, baseUrl }: Request): boolean => method === "POST" && baseUrl === "/session";
+  const isVerification = (request: Request): boolean => request.method === "POST" && !isSignIn(request);
   return [
     limit(authFailures, {
       skipSuccessfulRequests: true,
@@ -86,6 +92,7 @@ function limitRequests({ authFailures, requests, verifications }: AdminLimits): 
     }),
     limit(requests, {}),
     limit(verifications, { skip: (request) => !isVerification(request) }),
+    limit(signIns, { skip: (request) => !isSignIn(request), skipSuccessfulRequests: true }),
   ];
 }
 

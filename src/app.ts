@@ -9,16 +9,17 @@ import { getHeapStatistics } from "node:v8";
 import { MemoryStore } from "express-rate-limit";
 import type { Logger } from "pino";
 import { createAdminServer } from "./admin.ts";
-import { nameKeys } from "./audit/context.ts";
-import { AuditorAuthenticator } from "./auth/auditors.ts";
+import { createAdminContext } from "./adminContext.ts";
 import { ClientAuthenticator } from "./auth/clients.ts";
 import { CredentialStore } from "./auth/credentialStore.ts";
 import { TOKEN_REQUEST_BYTES, tokenEndpoint } from "./auth/tokenEndpoint.ts";
 import { compileNetworks } from "./config/address.ts";
 import type { Config, ListenerTls } from "./config/schema.ts";
-import { PROGRAM } from "./config/version.ts";
-import { fastVerify } from "./keys/fastVerify.ts";
+import { ConnectorWatch } from "./connectorHealth.ts";
+import { dashboardFiles } from "./dashboardFiles.ts";
+import { IndexThread } from "./indexThread.ts";
 import type { EventName } from "./ledger/entry.ts";
+import { indexSettings } from "./ledgerIndex.ts";
 import { Ledgers } from "./ledgers.ts";
 import { NOTHING_WATCHED, type WatchState } from "./ledgerWatch.ts";
 import type { Alarm } from "./monitor/alarm/alarm.ts";
@@ -39,6 +40,8 @@ import { WatchThread } from "./watchThread.ts";
 
 /** How long a stop waits for the writes under way; longer than any target's deadline should be. */
 const DRAIN_MS = 60_000;
+/** How long answers of the admin listener may go on. */
+const ADMIN_GRACE_MS = 1_000;
 
 /** A running instance. */
 export interface App {
@@ -106,7 +109,7 @@ async function listen(
     credentials,
     keyOfLedger: (name) => ledgerOf(ledgers, name).tokenKey,
   });
-  const auditors = new AuditorAuthenticator(credentials);
+  const connectorWatch = new ConnectorWatch(metrics);
   const failures = new MemoryStore();
   failures.init({ windowMs: 60_000 } as Parameters<typeof failures.init>[0]);
   closers.push(() => failures.shutdown());
@@ -125,7 +128,7 @@ async function listen(
     isEncrypted: config.scim.tls !== undefined,
     uuid: newUuid,
     log,
-    observer: metrics,
+    observer: connectorWatch,
   };
   const budget = new BodyBudget(budgetBytes(config));
   const pipeline = new Pipeline(context, budget);
@@ -139,30 +142,21 @@ async function listen(
     onFault: (cause) =>
       log.error({ error: cause instanceof Error ? cause.name : typeof cause }, "a request's handler failed"),
   });
+  const adminContext = createAdminContext({
+    config,
+    log,
+    ledgers,
+    watchOf,
+    credentials,
+    connectorWatch,
+    publicUrl: () => publicUrl,
+  });
+  closers.push(() => adminContext.close());
   let stopping = false;
   const adminTls = await readTls(config.admin.tls);
   const admin = createAdminServer({
-    audit: {
-      authenticate: (authorization) => auditors.authenticate(authorization),
-      ledgers: new Map(
-        [...ledgers.all.values()].map(
-          ({ name, config: { origin, publish }, reader, tree, evidence, pinned }) => [
-            name,
-            {
-              origin,
-              reader,
-              tree,
-              evidence,
-              publish,
-              keys: async () => nameKeys(origin, await tree.keys(pinned, fastVerify)),
-              anchored: () => ({ size: watchOf(name).anchored }),
-            },
-          ],
-        ),
-      ),
-      madeBy: PROGRAM,
-      onError: (err) => log.error({ err }, "the audit API could not answer from a ledger"),
-    },
+    audit: adminContext.context,
+    dashboard: dashboardFiles(),
     registry: metrics.registry,
     readiness: () => [
       ...(stopping ? [{ reason: "stopping" }] : []),
@@ -196,7 +190,19 @@ async function listen(
     });
   }
   const adminUrl = await bind(admin, config.admin.listen, adminTls !== undefined);
-  closers.push(() => closeServer(admin));
+  closers.push(async () => {
+    const isClosed = closeServer(admin);
+    // A live view never ends by itself.
+    const timer = setTimeout(() => admin.closeAllConnections(), ADMIN_GRACE_MS);
+    await isClosed;
+    clearTimeout(timer);
+  });
+  const index = new IndexThread({
+    ledgers: [...ledgers.all.values()].map((ledger) => indexSettings(config, ledger)),
+    log,
+  });
+  closers.push(() => index.stop());
+  index.start();
   await recordEvent(ledgers, log, "instance-started", {
     runtime: process.version,
     configuration: await digestOf(config.file),
@@ -217,6 +223,8 @@ async function listen(
       await new Promise((resolve) => setTimeout(resolve, 20));
     scim.closeAllConnections();
     await isClosed;
+    // What was looked at up to here stands before the end.
+    await adminContext.settle();
     await recordEvent(ledgers, log, "instance-stopped", {});
     for (const close of closers.reverse()) await close();
     log.info("stopped");

@@ -84,9 +84,18 @@ export const findingSchema = z
 
 export const entryAnswer = z.strictObject({ ledger, entry: entrySchema });
 
+export const coversSchema = z
+  .strictObject({
+    from: z.literal(0),
+    to: count.describe("Entries from `from` up to this one, itself excluded, were searched."),
+    size: count.describe("Entries that the ledger has; those from `to` on are not in the index yet."),
+  })
+  .meta({ id: "Covers", description: "The range of the ledger that an answer covers." });
+
 /** A page of GET /audit/v1/entries, older than the rest: its hashes and salts are base64url without padding. */
 export const entriesAnswer = z.strictObject({
   ledger,
+  covers: coversSchema,
   entries: z.array(
     z.strictObject({
       seq: count,
@@ -105,7 +114,10 @@ export const entriesAnswer = z.strictObject({
         .optional(),
     }),
   ),
-  next: count.nullable().describe("Give this as `after` for the next page; null at the end."),
+  next: z
+    .union([count, z.string()])
+    .nullable()
+    .describe("For the next page give a number as `after`, a text as `cursor`; null at the end."),
 });
 
 export const transactionAnswer = z.strictObject({

@@ -3,8 +3,12 @@
 
 import type { Router } from "express";
 import { z } from "zod";
+import { accountOperations } from "./accounts/operations.ts";
 import { checkpointOperations } from "./checkpoints.ts";
 import type { AuditContext } from "./context.ts";
+import { connectorOperations } from "./desk/connectors.ts";
+import { sessionOperations } from "./desk/session.ts";
+import { statusOperations } from "./desk/status.ts";
 import { entryOperations } from "./entries.ts";
 import { evidenceOperations } from "./evidence.ts";
 import { makeDocument } from "./http/openapi.ts";
@@ -14,6 +18,7 @@ import { NO_PARAMETERS } from "./http/parameter.ts";
 import { makeRouter } from "./http/router.ts";
 import { proofOperations } from "./proofs.ts";
 import { publishedOperations } from "./publishedLog.ts";
+import { searchOperations } from "./search/operations.ts";
 import { verifyOperations } from "./verification/verify.ts";
 
 const TAG = "About";
@@ -51,12 +56,17 @@ const getDocument = openOperation(
 export const operations: readonly Operation[] = [
   getPage,
   getDocument,
+  ...statusOperations,
+  ...connectorOperations,
+  ...searchOperations,
+  ...accountOperations,
   ...entryOperations,
   ...proofOperations,
   ...checkpointOperations,
   ...evidenceOperations,
   ...verifyOperations,
   ...publishedOperations,
+  ...sessionOperations,
 ];
 
 /** The document that describes them. */

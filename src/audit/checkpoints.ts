@@ -19,6 +19,7 @@ const listCheckpoints = ledgerOperation(
     id: "listCheckpoints",
     tag: TAG,
     summary: "Pages of the checkpoints, by size",
+    scope: "connectors",
     description: "Of several of one size (a heartbeat signs the same tree again) the newest.",
     params: LEDGER_PATH,
     query: z.strictObject({
@@ -42,6 +43,7 @@ const getLatestCheckpoint = ledgerOperation(
     id: "getLatestCheckpoint",
     tag: TAG,
     summary: "The latest checkpoint",
+    scope: "connectors",
     params: LEDGER_PATH,
     query: z.strictObject({ format: formatOf("note") }),
     answer: checkpointAnswer,
@@ -64,6 +66,7 @@ const getCheckpoint = ledgerOperation(
     id: "getCheckpoint",
     tag: TAG,
     summary: "The newest checkpoint of exactly this size",
+    scope: "connectors",
     params: z.strictObject({ ledger: ledgerName, size: integer("Size of the tree.") }),
     query: z.strictObject({ format: formatOf("note") }),
     answer: checkpointAnswer,

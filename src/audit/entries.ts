@@ -1,65 +1,19 @@
-// Entries for an auditor: pages of a ledger, one entry by its seq or its id, and a transaction's request with its
+// Entries for an auditor: one entry by its seq or its id, and a transaction's request with its
 // outcome. Each carries the exact leaf, so that what is shown can be checked without trusting what shows it.
 
 import { z } from "zod";
+import type { Entry } from "../ledger/entry.ts";
 import type { StoredEntry } from "../ledger/verify.ts";
-import { describeRow } from "../storage/reader.ts";
-import { ledgersOf } from "./access.ts";
-import { entriesAnswer, entryAnswer, showEntry, transactionAnswer } from "./answers.ts";
-import type { NamedLedger } from "./context.ts";
+import { maySee } from "./access.ts";
+import { entryAnswer, showEntry, transactionAnswer } from "./answers.ts";
+import type { AuditContext, Auditor, NamedLedger } from "./context.ts";
 import { type FoundEntry, findNear, MAX_SCANNED } from "./findEntry.ts";
-import { auditorOperation, ledgerOperation, type Operation } from "./http/operation.ts";
+import { ledgerOperation, type Operation } from "./http/operation.ts";
 import { include, integer, ledgerName, uuid } from "./http/parameter.ts";
 import { Problem } from "./http/problem.ts";
 import { claimsOf } from "./storedLeaf.ts";
 
 const TAG = "Entries";
-
-const listEntries = auditorOperation(
-  {
-    method: "get",
-    path: "/audit/v1/entries",
-    id: "listEntries",
-    tag: TAG,
-    summary: "Pages of a ledger's entries, in order",
-    params: z.strictObject({}),
-    query: z.strictObject({
-      ledger: z.string().describe("Left out: the first ledger that the token may read.").optional(),
-      after: integer("Entries after this seq; -1: from the first on.", -1).default(-1),
-      limit: integer("Entries in the page.", 1, 1000).default(100),
-      include,
-    }),
-    answer: entriesAnswer,
-    problems: ["ledger_unknown"],
-  },
-  async ({ context, auditor, query: { ledger: wanted, after, limit, include } }) => {
-    const readable = ledgersOf(context, auditor);
-    const ledger = wanted === undefined ? readable[0] : readable.find(({ name }) => name === wanted);
-    // Another tenant's ledger and one that does not exist are the same to this auditor.
-    if (!ledger) throw new Problem("ledger_unknown", "There is no such ledger for this token.");
-    const page = await ledger.reader.page(after, limit, include === "attachments");
-    const entries = page.entries.map(showListed);
-    return { kind: "json", body: { ledger: ledger.name, entries, next: page.next ?? null } };
-  },
-);
-
-function showListed(row: StoredEntry): z.input<typeof entriesAnswer>["entries"][number] {
-  const { leafHash, claims, intact } = describeRow(row);
-  return {
-    seq: row.seq,
-    leaf: row.leaf,
-    leafHash,
-    intact,
-    ...(claims && { entry: { ...claims } }),
-    ...(row.attachments && {
-      attachments: row.attachments.map(({ name, salt, content }) => ({
-        name,
-        salt: Buffer.from(salt).toString("base64url"),
-        content: Buffer.from(content).toString("base64"),
-      })),
-    }),
-  };
-}
 
 const getEntry = ledgerOperation(
   {
@@ -68,13 +22,16 @@ const getEntry = ledgerOperation(
     id: "getEntry",
     tag: TAG,
     summary: "One entry by its place",
+    scope: "connectors",
     params: z.strictObject({ ledger: ledgerName, seq: integer("The entry's seq.") }),
     query: z.strictObject({ include }),
     answer: entryAnswer,
     problems: ["entry_unknown"],
   },
-  async ({ ledger, params: { seq }, query }) => {
-    const row = await readEntry(ledger, seq, query.include === "attachments");
+  async ({ context, auditor, ledger, params: { seq }, query }) => {
+    const caller = { context, auditor };
+    const row = await readEntryFor(caller, ledger, seq, query.include === "attachments");
+    noteLook(context, auditor, ledger, [row], query.include);
     return { kind: "json", body: { ledger: ledger.name, entry: showEntry(row) } };
   },
 );
@@ -86,19 +43,22 @@ const getEntryById = ledgerOperation(
     id: "getEntryById",
     tag: TAG,
     summary: "One entry by its id",
+    scope: "connectors",
     description: `Found by the time in the id: the ${MAX_SCANNED} entries around it are searched.`,
     params: z.strictObject({ ledger: ledgerName, id: uuid("The entry's id, a UUID of version 7.") }),
     query: z.strictObject({ include }),
     answer: entryAnswer,
     problems: ["entry_unknown"],
   },
-  async ({ ledger, params: { id }, query }) => {
+  async ({ context, auditor, ledger, params: { id }, query }) => {
     const found = await findNear(ledger.reader, id, await sizeOf(ledger), (claims) => claims.id === id);
-    if (!found) {
+    if (!found || !maySee(auditor, connectorOf(found.claims))) {
+      if (found) context.denied({ auditor, ledger: ledger.name, reason: "entry_unknown" });
       const problem = `No entry with this id is near the time in it; the ${MAX_SCANNED} entries around were searched.`;
       throw new Problem("entry_unknown", problem);
     }
     const row = query.include === "attachments" ? await readEntry(ledger, found.row.seq, true) : found.row;
+    noteLook(context, auditor, ledger, [row], query.include);
     return { kind: "json", body: { ledger: ledger.name, entry: showEntry(row) } };
   },
 );
@@ -110,13 +70,16 @@ const getTransaction = ledgerOperation(
     id: "getTransaction",
     tag: TAG,
     summary: "A transaction: its request and its outcome",
+    scope: "connectors",
     params: z.strictObject({ ledger: ledgerName, txn: uuid("The transaction's id, `txn` in its entries.") }),
     query: z.strictObject({ include }),
     answer: transactionAnswer,
     problems: ["transaction_unknown", "ledger_inconsistent"],
   },
-  async ({ ledger, params: { txn }, query }) => {
-    const { request, outcome } = await readTransaction(ledger, txn);
+  async ({ context, auditor, ledger, params: { txn }, query }) => {
+    const { request, outcome } = await readTransactionFor({ context, auditor }, ledger, txn);
+    const rows = [request, outcome].flatMap((found) => found?.row ?? []);
+    noteLook(context, auditor, ledger, rows, query.include, "transaction");
     const show = async (found: FoundEntry | undefined) => {
       if (!found) return null;
       return showEntry(
@@ -134,6 +97,56 @@ const getTransaction = ledgerOperation(
   },
 );
 
+/** Notes that rows were shown, with their attachments or without. */
+function noteLook(
+  context: AuditContext,
+  auditor: Auditor,
+  ledger: NamedLedger,
+  rows: readonly StoredEntry[],
+  include: "attachments" | undefined,
+  kind = "entries",
+): void {
+  const seqs = rows.map(({ seq }) => seq);
+  context.looked(ledger.name, {
+    auditor,
+    kind: include === "attachments" ? "bodies" : kind,
+    count: rows.length,
+    ...(seqs.length > 0 && { from: Math.min(...seqs), to: Math.max(...seqs) }),
+  });
+}
+
+/** Who asks, and where to note that he was refused. */
+interface Caller {
+  readonly context: AuditContext;
+  readonly auditor: Auditor;
+}
+
+/**
+ * Reads one entry for somebody. One of a connector that is not his is not there, in the same words.
+ * @throws {Problem} entry_unknown, ledger_inconsistent
+ */
+export async function readEntryFor(
+  { context, auditor }: Caller,
+  ledger: NamedLedger,
+  seq: number,
+  withAttachments: boolean,
+): Promise<StoredEntry> {
+  if (auditor.connectors === "*") return readEntry(ledger, seq, withAttachments);
+  // Attachments are opened only for whoever may see them: the time must not tell that there are any.
+  const row = (await ledger.reader.page(seq - 1, 1, false)).entries[0];
+  if (row?.seq === seq) {
+    if (maySee(auditor, connectorOf(claimsOf(row))))
+      return withAttachments ? readEntry(ledger, seq, true) : row;
+    context.denied({ auditor, ledger: ledger.name, reason: "entry_unknown" });
+  }
+  throw new Problem("entry_unknown", `There is no entry ${seq} for this token.`);
+}
+
+/** The connector that an entry is of; none for an event, or for what cannot be read. */
+export function connectorOf(claims: Entry | undefined): string | undefined {
+  return claims === undefined || claims.type === "event" ? undefined : claims.connector;
+}
+
 /** Reads one entry. @throws {Problem} entry_unknown, ledger_inconsistent */
 export async function readEntry(
   { reader, tree }: NamedLedger,
@@ -147,6 +160,22 @@ export async function readEntry(
   if (row || (latest && latest.size > seq))
     throw new Problem("ledger_inconsistent", `Entry ${seq} is missing: it was written and is not there.`);
   throw new Problem("entry_unknown", `The ledger has no entry ${seq} yet.`);
+}
+
+/** The same for somebody: one of a connector that is not his is not there. @throws as readTransaction */
+export async function readTransactionFor(
+  { context, auditor }: Caller,
+  ledger: NamedLedger,
+  txn: string,
+): ReturnType<typeof readTransaction> {
+  const found = await readTransaction(ledger, txn).catch(async (error: unknown) => {
+    // As much work as for one that is there, so that the time does not tell which it was.
+    if (auditor.connectors !== "*") await ledger.reader.page(-1, 1, false);
+    throw error;
+  });
+  if (maySee(auditor, connectorOf((found.request ?? found.outcome)?.claims))) return found;
+  context.denied({ auditor, ledger: ledger.name, reason: "transaction_unknown" });
+  throw new Problem("transaction_unknown", "The ledger has no entry of this transaction.");
 }
 
 /** The entries of a transaction. @throws {Problem} transaction_unknown, ledger_inconsistent */
@@ -180,4 +209,4 @@ async function sizeOf({ tree }: NamedLedger): Promise<number> {
 }
 
 /** In the order of the documentation; what stands first is matched first. */
-export const entryOperations: readonly Operation[] = [listEntries, getEntryById, getEntry, getTransaction];
+export const entryOperations: readonly Operation[] = [getEntryById, getEntry, getTransaction];

@@ -4,6 +4,8 @@
 import { z } from "zod";
 import type { EvidenceQuery } from "../ledger/evidence/statement.ts";
 import { EvidenceError, writeEvidence } from "../ledger/evidence/writeEvidence.ts";
+import type { AuditContext, Auditor, Look, NamedLedger } from "./context.ts";
+import { readTransactionFor } from "./entries.ts";
 import { ledgerOperation, type Operation } from "./http/operation.ts";
 import { include, integer, LEDGER_PATH, uuid } from "./http/parameter.ts";
 import { Problem, type ProblemCode } from "./http/problem.ts";
@@ -31,23 +33,81 @@ const getEvidence = ledgerOperation(
         .optional(),
       include,
     }),
+    scope: "connectors",
     raw: { "application/x-tar": "The pack." },
-    problems: ["evidence_empty", "entry_not_covered", "ledger_inconsistent"],
+    problems: [
+      "evidence_empty",
+      "entry_not_covered",
+      "ledger_inconsistent",
+      "transaction_unknown",
+      "not_recorded",
+    ],
   },
-  async ({ context, ledger, query: { include, ...wanted } }) => ({
-    kind: "stream",
-    mediaType: "application/x-tar",
-    fileName: `${ledger.name}-evidence.tar`,
-    chunks: refuseAsProblem(
-      writeEvidence(ledger.evidence, {
-        query: readQuery(wanted),
-        madeBy: context.madeBy,
-        now: Date.now(),
-        ...(include === undefined && { withoutAttachments: "they were not asked for" }),
+  async ({ context, auditor, ledger, request, query: { include, ...wanted } }) => {
+    const query = readQuery(wanted);
+    await requireReach(context, auditor, ledger, query);
+    const pack = writeEvidence(ledger.evidence, {
+      query,
+      madeBy: context.madeBy,
+      now: Date.now(),
+      ...(include === undefined && { withoutAttachments: "they were not asked for" }),
+    });
+    // A HEAD gives nothing out.
+    const isExport = request.method !== "HEAD";
+    return {
+      kind: "stream",
+      mediaType: "application/x-tar",
+      fileName: `${ledger.name}-evidence.tar`,
+      chunks: recordFirst(refuseAsProblem(pack), async () => {
+        if (isExport) await context.exporting(ledger.name, lookOf(auditor, query, include));
       }),
-    ),
-  }),
+    };
+  },
 );
+
+/** Whoever is scoped to some connectors gets packs of their transactions only: a range holds everybody's entries. */
+async function requireReach(
+  context: AuditContext,
+  auditor: Auditor,
+  ledger: NamedLedger,
+  query: EvidenceQuery,
+): Promise<void> {
+  if (auditor.connectors === "*") return;
+  if (query.kind === "transaction") await readTransactionFor({ context, auditor }, ledger, query.txn);
+  else
+    throw new Problem(
+      "forbidden",
+      "The token or session is for some connectors only: ask for a transaction by `txn`.",
+    );
+}
+
+function lookOf(auditor: Auditor, query: EvidenceQuery, include: "attachments" | undefined): Look {
+  const facts: Record<string, string> = { attachments: include === undefined ? "no" : "yes" };
+  if (query.kind === "transaction") facts.txn = query.txn;
+  if (query.kind === "account") facts.account = `${query.resourceType}/${query.resourceId}`;
+  const { from, to } = query.kind === "transaction" ? {} : query;
+  return {
+    auditor,
+    kind: "evidence",
+    count: 0,
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+    facts,
+  };
+}
+
+/** An export that cannot be recorded is none; one that cannot be made is not recorded. */
+async function* recordFirst(
+  chunks: AsyncIterable<Uint8Array>,
+  record: () => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  let isRecorded = false;
+  for await (const chunk of chunks) {
+    if (!isRecorded) await record();
+    isRecorded = true;
+    yield chunk;
+  }
+}
 
 function readQuery({
   from,

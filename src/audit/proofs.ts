@@ -10,7 +10,7 @@ import { proveConsistency, proveInclusion, readRoot, type TiledTree } from "../l
 import type { StoredCheckpoint } from "../storage/treeStore.ts";
 import { consistencyAnswer, describeAnchoring, inclusionAnswer } from "./answers.ts";
 import type { NamedLedger } from "./context.ts";
-import { readEntry } from "./entries.ts";
+import { readEntryFor } from "./entries.ts";
 import { ledgerOperation, type Operation } from "./http/operation.ts";
 import { formatOf, integer, LEDGER_PATH, ledgerName, wantsText } from "./http/parameter.ts";
 import { Problem } from "./http/problem.ts";
@@ -25,6 +25,7 @@ const getInclusionProof = ledgerOperation(
     id: "getInclusionProof",
     tag: TAG,
     summary: "Proof that an entry is in the tree of a later size",
+    scope: "connectors",
     description:
       "Without `size`: in the first checkpoint that covers the entry. A proof file (C2SP tlog-proof) holds the signed " +
       "checkpoint, so it is made only for sizes of which one was signed.",
@@ -37,8 +38,8 @@ const getInclusionProof = ledgerOperation(
     raw: { "text/plain": `A proof file (${TLOG_PROOF_EXTENSION}).` },
     problems: ["entry_unknown", "entry_not_covered", "checkpoint_unknown", "ledger_inconsistent"],
   },
-  async ({ ledger, request, params: { seq }, query: { size: wanted, format } }) => {
-    const leafHash = hashStored(await readEntry(ledger, seq, false));
+  async ({ context, auditor, ledger, request, params: { seq }, query: { size: wanted, format } }) => {
+    const leafHash = hashStored(await readEntryFor({ context, auditor }, ledger, seq, false));
     const latest = await latestOf(ledger, seq);
     if (wanted !== undefined && wanted <= seq)
       throw new Problem("invalid_parameter", `size: a tree of ${wanted} entries does not hold entry ${seq}`);
@@ -71,6 +72,7 @@ const getConsistencyProof = ledgerOperation(
     id: "getConsistencyProof",
     tag: TAG,
     summary: "Proof that the tree of one size is the beginning of the tree of another",
+    scope: "connectors",
     params: LEDGER_PATH,
     query: z.strictObject({
       from: integer("Size of the older tree."),

@@ -33,16 +33,23 @@ const getCheckpointFile = publishedOperation(
     id: "getPublishedCheckpoint",
     tag: TAG,
     summary: "The latest checkpoint, a signed note",
+    scope: "connectors",
     params: LEDGER_PATH,
     query: NO_PARAMETERS,
-    raw: { "text/plain": "A signed note (C2SP tlog-checkpoint)." },
+    raw: {
+      "text/plain":
+        "A signed note (C2SP tlog-checkpoint), with the cosignatures of the ledger's witnesses once enough of them have signed.",
+    },
     problems: ["checkpoint_unknown"],
   },
   async ({ ledger, audience }) => {
     const latest = await ledger.tree.latestCheckpoint();
     if (!latest) throw new Problem("checkpoint_unknown", "No checkpoint was signed yet.");
     const cacheControl = cacheFor(audience, CHECKPOINT_SECONDS);
-    return { kind: "raw", mediaType: "text/plain", body: latest.note, cacheControl };
+    // The witnesses' signatures are added to the log's own as soon as there are enough of them.
+    const { cosigned } = ledger.anchored();
+    const body = cosigned?.size === latest.size ? cosigned.note : latest.note;
+    return { kind: "raw", mediaType: "text/plain", body, cacheControl };
   },
 );
 
@@ -119,6 +126,7 @@ const getJwks = publishedOperation(
     id: "getKeys",
     tag: TAG,
     summary: "Every public key of the ledger as a JWK set, those that sign now first",
+    scope: "connectors",
     description:
       "To compare with keys that were pinned by another way. A key that arrives with the evidence proves nothing.",
     params: LEDGER_PATH,
@@ -144,6 +152,7 @@ const getVerifierKeys = publishedOperation(
     id: "getVerifierKeys",
     tag: TAG,
     summary: "The same keys as C2SP verifier keys, one a line",
+    scope: "connectors",
     params: LEDGER_PATH,
     query: NO_PARAMETERS,
     raw: { "text/plain": "Lines of the form name+id+base64." },

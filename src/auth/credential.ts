@@ -10,6 +10,10 @@ import { NAME_PATTERN, NAME_RULE } from "../config/leaves.ts";
 /** Who a token is for. */
 export type CredentialKind = "client" | "auditor";
 
+/** What the holder of an auditor's token, or of a session, may do: look after connectors; read; everything. */
+export const ROLES = ["operator", "auditor", "admin"] as const;
+export type Role = (typeof ROLES)[number];
+
 const PREFIXES = { client: "scs_", auditor: "sca_" } as const;
 const TOKEN_PATTERN = /^sc[sa]_[A-Za-z0-9_-]{43}$/;
 const SHOWN_LENGTH = 10;
@@ -26,13 +30,16 @@ const common = {
   revoked: instant.exactOptional(),
 };
 
+/** Role and reach of whoever reads. Files from before there were roles have neither: an auditor of every connector. */
+export const reachShape = {
+  role: z.enum(ROLES).exactOptional(),
+  ledgers: z.union([z.literal("*"), z.array(z.string()).min(1)]),
+  connectors: z.array(z.string()).min(1).exactOptional(),
+};
+
 const credentialSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("client"), connector: z.string(), ...common }),
-  z.strictObject({
-    kind: z.literal("auditor"),
-    ledgers: z.union([z.literal("*"), z.array(z.string()).min(1)]),
-    ...common,
-  }),
+  z.strictObject({ kind: z.literal("auditor"), ...reachShape, ...common }),
 ]);
 
 const fileSchema = z.strictObject({ version: z.literal(1), credentials: z.array(credentialSchema) });
@@ -40,10 +47,15 @@ const fileSchema = z.strictObject({ version: z.literal(1), credentials: z.array(
 /** One credential as it is kept. Times are RFC 3339. */
 export type Credential = z.output<typeof credentialSchema>;
 
+/** What a reader may do, and where: `connectors` left out are all. */
+export interface Reach {
+  role?: Role;
+  ledgers: "*" | string[];
+  connectors?: string[];
+}
+
 /** What a client's credential opens, or an auditor's. */
-export type CredentialScope =
-  | { kind: "client"; connector: string }
-  | { kind: "auditor"; ledgers: "*" | string[] };
+export type CredentialScope = { kind: "client"; connector: string } | ({ kind: "auditor" } & Reach);
 
 /** What to mint. */
 export type CredentialRequest = CredentialScope & { name?: string; notBefore?: Date; expires?: Date };
@@ -55,8 +67,8 @@ export function mintCredential(
 ): { token: string; credential: Credential } {
   const token = PREFIXES[request.kind] + randomBytes(32).toString("base64url");
   const id = randomBytes(6).toString("hex");
-  const { name = `${request.kind === "client" ? request.connector.slice(0, 50) : "auditor"}-${id}` } =
-    request;
+  const who = request.kind === "client" ? request.connector.slice(0, 50) : (request.role ?? "auditor");
+  const { name = `${who}-${id}` } = request;
   const fields = {
     id,
     name,
@@ -69,7 +81,12 @@ export function mintCredential(
   if (request.kind === "client") {
     return { token, credential: { kind: "client", connector: request.connector, ...fields } };
   }
-  return { token, credential: { kind: "auditor", ledgers: request.ledgers, ...fields } };
+  return { token, credential: { kind: "auditor", ...pickReach(request), ...fields } };
+}
+
+/** Role and reach out of something larger, as they are kept. */
+export function pickReach({ role, ledgers, connectors }: Reach): Reach {
+  return { ...(role && { role }), ledgers, ...(connectors && { connectors }) };
 }
 
 /** Whether a text has the form of a token of ours. */

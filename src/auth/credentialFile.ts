@@ -1,14 +1,5 @@
-/**
- * The file `<dataDir>/credentials.json`: mode 0600, replaced as a whole, never edited in place.
- *
- * The temporary file is also the lock: whoever creates it may read, change and rename; a second writer waits. If we
- * crash before the rename the old file stands whole and the temporary file is taken over once it is stale; after the
- * rename the change is made. Why a file and not a table: docs/decisions/0002-credentials-in-a-file.md.
- */
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+/** The file `<dataDir>/credentials.json`: every minted credential, by the hash of its token. Changed under a lock (lockedFile.ts). */
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { errorCode, privateFileProblem } from "../config/privateFile.ts";
 import {
   type Credential,
   type CredentialRequest,
@@ -16,14 +7,9 @@ import {
   mintCredential,
   parseCredentials,
 } from "./credential.ts";
+import { CredentialFileError, readPrivateFile, replacePrivateFile } from "./lockedFile.ts";
 
-const STALE_LOCK_MS = 10_000;
-const WAIT_MS = 15_000;
-
-/** The credential file cannot be read or written, or the change makes no sense. The message is for people. */
-export class CredentialFileError extends Error {
-  override readonly name = "CredentialFileError";
-}
+export { CredentialFileError } from "./lockedFile.ts";
 
 /** Path of the credential file in a data directory. */
 export function credentialPath(dataDir: string): string {
@@ -37,21 +23,7 @@ export function credentialUsePath(dataDir: string): string {
 
 /** Every credential of a data directory; none if the file does not exist. @throws {CredentialFileError} */
 export async function listCredentials(dataDir: string): Promise<Credential[]> {
-  const file = credentialPath(dataDir);
-  try {
-    await stat(file);
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return [];
-  }
-  const problem = privateFileProblem(file);
-  if (problem !== undefined) throw new CredentialFileError(problem);
-  try {
-    return parseCredentials(await readFile(file, "utf8"));
-  } catch (cause) {
-    throw new CredentialFileError(`${file} ${cause instanceof Error ? cause.message : "cannot be read"}`, {
-      cause,
-    });
-  }
+  return (await readPrivateFile(credentialPath(dataDir), parseCredentials)) ?? [];
 }
 
 /** Mints a credential and keeps its hash. The token is in the result and nowhere else. @throws {CredentialFileError} */
@@ -98,50 +70,7 @@ async function updateCredentials(
   dataDir: string,
   change: (credentials: Credential[]) => Credential[],
 ): Promise<void> {
-  const file = credentialPath(dataDir);
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const lock = await takeLock(`${file}.tmp`);
-  try {
-    const text = formatCredentials(change(await listCredentials(dataDir)));
-    await lock.writeFile(text);
-    await lock.sync();
-    await lock.close();
-    await rename(`${file}.tmp`, file);
-  } catch (error) {
-    await lock.close();
-    await rm(`${file}.tmp`, { force: true });
-    throw error;
-  }
-  if (process.platform === "win32") return; // It has no flush for directories.
-  const directory = await open(dataDir, "r");
-  await directory.sync().finally(() => directory.close());
-}
-
-async function takeLock(lockPath: string): Promise<FileHandle> {
-  const deadline = performance.now() + WAIT_MS;
-  for (;;) {
-    try {
-      return await open(lockPath, "wx", 0o600);
-    } catch (cause) {
-      if (errorCode(cause) !== "EEXIST") {
-        throw new CredentialFileError(`${lockPath} cannot be made (${errorCode(cause)})`, { cause });
-      }
-      if (performance.now() > deadline) {
-        throw new CredentialFileError(`${lockPath} stays: another scimseal token is at work; try again`, {
-          cause,
-        });
-      }
-    }
-    if (await isStale(lockPath)) await rm(lockPath, { force: true });
-    else await sleep(50);
-  }
-}
-
-async function isStale(lockPath: string): Promise<boolean> {
-  try {
-    return Date.now() - (await stat(lockPath)).mtimeMs > STALE_LOCK_MS;
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return false; // Its owner has just finished.
-    throw error;
-  }
+  await replacePrivateFile(credentialPath(dataDir), async () =>
+    formatCredentials(change(await listCredentials(dataDir))),
+  );
 }

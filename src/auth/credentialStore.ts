@@ -75,6 +75,17 @@ export class CredentialStore {
     return found.credential;
   }
 
+  /** Every credential, with the time of its last use as far as it is known. */
+  list(): (Credential & { lastUse?: string })[] {
+    this.#refresh();
+    const written = readLastUse(this.#dataDir);
+    return [...this.#byDigest.values()].map(({ credential }) => {
+      const usedMs = this.#used.get(credential.id);
+      const lastUse = usedMs === undefined ? written[credential.id] : new Date(usedMs).toISOString();
+      return { ...credential, ...(lastUse !== undefined && { lastUse }) };
+    });
+  }
+
   /** Writes what is known of last uses, and stops. The store may still be asked, but notes no more. */
   close(): void {
     clearTimeout(this.#flushTimer);
@@ -142,7 +153,7 @@ export function readLastUse(dataDir: string): Record<string, string> {
 }
 
 /** What changes when a file is replaced or edited; empty if there is none. */
-function fingerprint(file: string): string {
+export function fingerprint(file: string): string {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(":");

@@ -10,8 +10,10 @@ import { type Command, InvalidArgumentError } from "commander";
 import { stringify } from "yaml";
 import { type App, startApp } from "../app.ts";
 import { addCredential } from "../auth/credentialFile.ts";
+import { addSignInLink } from "../auth/session/signInLink.ts";
 import { loadConfig } from "../config/load.ts";
 import { saveKey } from "../keys/keyFile.ts";
+import { generateSealingKey } from "../keys/sealingKey.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../keys/signer.ts";
 import { generateTokenKey } from "../keys/tokenKey.ts";
 import { writeDurably } from "../storage/embedded/file.ts";
@@ -22,6 +24,7 @@ import { DEFAULT_DATA_DIR } from "./ledgerSource.ts";
 import { printable } from "./printable.ts";
 import { checkRuntime } from "./runtime.ts";
 import { stopOnSignal } from "./signals.ts";
+import { formatSignInUrl } from "./token.ts";
 
 interface DemoOptions {
   traffic: boolean;
@@ -36,6 +39,8 @@ export interface DemoFile {
   clientToken: string;
   adminUrl: string;
   auditorToken: string;
+  /** Signs in to the dashboard as an administrator: once, and for a quarter of an hour after the start. */
+  dashboardUrl: string;
   ledger: string;
   targetUrl: string;
   targetToken: string;
@@ -117,6 +122,7 @@ async function runDemo(options: DemoOptions): Promise<void> {
     clientToken: secrets.oktaToken,
     adminUrl: app.adminUrl,
     auditorToken: secrets.auditorToken,
+    dashboardUrl: await makeSignIn(dataDir, app.adminUrl),
     ledger: LEDGER,
     targetUrl: target.url,
     targetToken: secrets.targetToken,
@@ -159,6 +165,7 @@ function sayHow(demo: DemoFile, dataDir: string): void {
   say(`
 SCIM base URL  ${demo.scimBaseUrl}
 Client token   ${demo.clientToken}
+Dashboard      ${demo.dashboardUrl}   (works once; another: npx scimseal token signin --role admin --data-dir ${dataDir} --url ${demo.adminUrl})
 Admin          ${demo.adminUrl}   (/healthz /readyz /metrics /audit/v1/entries)
 Auditor token  ${demo.auditorToken}
 
@@ -196,6 +203,12 @@ async function ensureSecrets(dataDir: string): Promise<Secrets> {
   return secrets;
 }
 
+async function makeSignIn(dataDir: string, adminUrl: string): Promise<string> {
+  const reach = { role: "admin", ledgers: "*", name: "admin-demo" } as const;
+  const { secret } = await addSignInLink(dataDir, reach, new Date());
+  return formatSignInUrl(adminUrl, secret);
+}
+
 async function ensureKeys(dataDir: string): Promise<void> {
   const path = (name: string) => join(dataDir, "keys", name);
   if (!existsSync(path("main.genesis.pub.jwk"))) {
@@ -207,6 +220,8 @@ async function ensureKeys(dataDir: string): Promise<void> {
     await saveKey(path("main.token.key"), generateTokenKey());
     await saveKey(path("main.genesis.pub.jwk"), formatPinnedJwk(key));
   }
+  // A directory of a demonstration before attachments were sealed has none yet.
+  if (!existsSync(path("main.sealing.jwks"))) await saveKey(path("main.sealing.jwks"), generateSealingKey());
 }
 
 async function writeConfig(dataDir: string, options: DemoOptions, targetUrl: string): Promise<string> {
@@ -224,6 +239,7 @@ async function writeConfig(dataDir: string, options: DemoOptions, targetUrl: str
         signingKey: { file: "keys/main.jwk" },
         pinnedKeys: ["keys/main.genesis.pub.jwk"],
         tokenKey: { file: "keys/main.token.key" },
+        sealingKey: { file: "keys/main.sealing.jwks" },
       },
     },
     connectors: {

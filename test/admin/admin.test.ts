@@ -4,10 +4,11 @@ import { Registry } from "prom-client";
 import request from "supertest";
 import { beforeEach, expect, test } from "vitest";
 import { createAdminServer } from "../../src/admin.ts";
+import { serve } from "../audit/harness.ts";
 
 let reasons: { reason: string; ledger?: string; detail?: string }[] = [];
 const server = createAdminServer({
-  audit: { authenticate: () => undefined, ledgers: new Map(), madeBy: "scimseal test" },
+  audit: serve([]).context,
   registry: new Registry(),
   readiness: () => reasons,
 });

@@ -406,11 +406,11 @@ test("below /audit/v1 only the two documents need no token", async () => {
 });
 
 test("an address that guesses tokens, or asks without end, is slowed down; health is not", async () => {
-  const limited = serve([main], { authFailures: 2, requests: 5, verifications: 1 }).server;
+  const limited = serve([main], { authFailures: 2, requests: 5, verifications: 1, signIns: 1 }).server;
   const statuses: number[] = [];
   for (let i = 0; i < 3; i++) statuses.push((await get(limited, `${MAIN}/entries/0`, "wrong")).status);
   expect(statuses).toEqual([401, 401, 429]);
-  const other = serve([main], { authFailures: 9, requests: 3, verifications: 1 }).server;
+  const other = serve([main], { authFailures: 9, requests: 3, verifications: 1, signIns: 1 }).server;
   const path = `${MAIN}/verify-range`;
   const ask = () =>
     request(other).post(path).set("authorization", `Bearer ${TOKENS.all}`).send({ from: 0, to: 0 });

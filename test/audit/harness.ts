@@ -6,9 +6,11 @@ import type { Server } from "node:http";
 import { Registry } from "prom-client";
 import request from "supertest";
 import { type AdminLimits, createAdminServer } from "../../src/admin.ts";
-import type { AuditContext, AuditLedger } from "../../src/audit/context.ts";
+import type { AuditContext, AuditLedger, Auditor, Denial, Look } from "../../src/audit/context.ts";
 import { nameKeys } from "../../src/audit/context.ts";
+import { indexVersion } from "../../src/indexer/indexer.ts";
 import { fastVerify } from "../../src/keys/fastVerify.ts";
+import { createIndexKey } from "../../src/keys/indexKey.ts";
 import { createSigner, generateKey, type Signer } from "../../src/keys/signer.ts";
 import { type PublicKey, parsePublicJwk } from "../../src/ledger/key.ts";
 import { formatCheckpoint } from "../../src/ledger/note/checkpoint.ts";
@@ -17,12 +19,15 @@ import { makeLogKey } from "../../src/ledger/note/verifierKey.ts";
 import { TileBuilder } from "../../src/ledger/tree/tileBuilder.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../src/nodeCrypto.ts";
 import { DatabaseEvidence } from "../../src/storage/evidenceSource.ts";
+import { AccountReader } from "../../src/storage/index/accountReader.ts";
+import { SearchReader } from "../../src/storage/index/searchReader.ts";
 import { connect } from "../../src/storage/postgres.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
 import { migrate } from "../../src/storage/schema.ts";
 import { TreeStore } from "../../src/storage/treeStore.ts";
 import { LedgerWriter } from "../../src/storage/writer.ts";
 import { disarm, passOne, quiet, runSql, type TestDatabase } from "../storage/writerHarness.ts";
+import { testOpener, testSealer, testSealingKey } from "../support/sealing.ts";
 
 const ROLES = { writer: "scimseal_writer", reader: "scimseal_reader" };
 const TIMEOUTS = { connections: 2, timeoutMs: 30_000 };
@@ -65,9 +70,26 @@ export async function makePublished(
   const signers = [createSigner(generateKey()), createSigner(generateKey())] as const;
   const pinned = [publicKeyOf(signers[0])];
   const address = { connectionString: database.urls.reader, requireSync: [] };
-  const reader = new LedgerReader(name, address, TIMEOUTS);
+  const reader = new LedgerReader(name, address, { ...TIMEOUTS, opener: testOpener(origin) });
   const tree = new TreeStore(name, address, TIMEOUTS);
-  const evidence = new DatabaseEvidence(name, address, { origin, keys: pinned, tree, ...TIMEOUTS });
+  const evidence = new DatabaseEvidence(name, address, {
+    origin,
+    keys: pinned,
+    tree,
+    opener: testOpener(origin),
+    ...TIMEOUTS,
+  });
+  const key = createIndexKey(testSealingKey(origin).derive);
+  const search = new SearchReader(name, address, {
+    opener: { version: indexVersion(key.id), token: key.token, open: key.open, recordedIds: (id) => [id] },
+    connections: 2,
+    timeoutMs: 1_500,
+  });
+  const accounts = new AccountReader(name, address, {
+    opener: { version: indexVersion(key.id), token: key.token, open: key.open, recordedIds: (id) => [id] },
+    connections: 2,
+    timeoutMs: 5_000,
+  });
   let signer: Signer = signers[0];
   const write: PublishedLedger["write"] = async (work) => {
     const writer = new LedgerWriter({
@@ -80,6 +102,7 @@ export async function makePublished(
         signers.find(({ kid }) => expected.some((key) => key.kid === kid)) ?? signer,
       pinned,
       verify: fastVerify,
+      sealer: testSealer(origin),
       digest: nodeSha256,
       base64url: toBase64url,
       randomBytes,
@@ -112,9 +135,13 @@ export async function makePublished(
       reader,
       tree,
       evidence,
+      search,
+      accounts,
       publish: access,
       keys: async () => nameKeys(origin, await tree.keys(pinned, fastVerify)),
       anchored: () => ({ size: ledger.anchoredSize }),
+      health: () => ({ size: 0, verified: 0, published: 0, isWritable: true, alarms: [] }),
+      acknowledge: async () => false,
     },
     size: () => tree.size(),
     write,
@@ -142,7 +169,7 @@ export async function makePublished(
     sign,
     tamper: (statement) => runSql(database.urls.superuser, `${disarm(`ledger_${name}`)}; ${statement}`),
     close: async () => {
-      await Promise.all([reader.close(), evidence.close(), tree.close()]);
+      await Promise.all([reader.close(), evidence.close(), tree.close(), search.close(), accounts.close()]);
     },
   };
   return ledger;
@@ -161,20 +188,35 @@ export async function rotate(ledger: PublishedLedger): Promise<void> {
 
 export const TOKENS = { all: "token-all", other: "token-other" };
 
+/** An auditor who may read everything, but for what is said otherwise. */
+export function makeAuditor(auditor: string, other: Partial<Auditor> = {}): Auditor {
+  return { auditor, role: "auditor", ledgers: "*", connectors: "*", canReadBodies: true, ...other };
+}
+
 /** The admin listener over these ledgers. The token `other` may read the ledger of that name only. */
 export function serve(
   ledgers: readonly PublishedLedger[],
   limits?: AdminLimits,
-): { server: Server; context: AuditContext; errors: unknown[] } {
+): { server: Server; context: AuditContext; errors: unknown[]; looks: Look[]; denials: Denial[] } {
   const errors: unknown[] = [];
+  const looks: Look[] = [];
+  const denials: Denial[] = [];
   const context: AuditContext = {
     authenticate: (authorization) => {
-      if (authorization === `Bearer ${TOKENS.all}`) return { auditor: "all", ledgers: "*" };
+      if (authorization === `Bearer ${TOKENS.all}`) return makeAuditor("all");
       if (authorization === `Bearer ${TOKENS.other}`)
-        return { auditor: "other", ledgers: new Set(["other"]) };
+        return makeAuditor("other", { ledgers: new Set(["other"]) });
       return undefined;
     },
     ledgers: new Map(ledgers.map(({ name, audit }) => [name, audit])),
+    sessions: { signIn: async () => undefined, find: () => undefined, end() {} },
+    looked: (_ledger, look) => looks.push(look),
+    exporting: async (_ledger, look) => {
+      looks.push(look);
+    },
+    signedIn: async () => {},
+    denied: (denial) => denials.push(denial),
+    connectors: () => [],
     madeBy: "scimseal test",
     onError: (error) => errors.push(error),
   };
@@ -184,7 +226,7 @@ export function serve(
     readiness: () => [],
     ...(limits && { limits }),
   });
-  return { server, context, errors };
+  return { server, context, errors, looks, denials };
 }
 
 /** A GET with the token that may read everything, or another, or "" for none. */

@@ -16,7 +16,7 @@ afterAll(() => rmSync(dataDir, { recursive: true }));
 const log = { warn() {}, error() {} };
 const config = parseConfig(
   `
-ledgers: { main: { origin: o, signingKey: { file: k }, pinnedKeys: [p], tokenKey: { file: t } } }
+ledgers: { main: { origin: o, signingKey: { file: k }, pinnedKeys: [p], tokenKey: { file: t }, sealingKey: { file: s } } }
 connectors:
   okta:
     ledger: main

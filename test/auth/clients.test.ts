@@ -72,7 +72,7 @@ beforeEach(() => {
 function authenticator(): ClientAuthenticator {
   const text = `
 ledgers:
-  main: { origin: o/main, signingKey: { file: k }, pinnedKeys: [p], tokenKey: { file: t } }
+  main: { origin: o/main, signingKey: { file: k }, pinnedKeys: [p], tokenKey: { file: t }, sealingKey: { file: s } }
 connectors:
   okta:
     ledger: main

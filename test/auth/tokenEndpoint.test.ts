@@ -22,7 +22,7 @@ function authenticator(
   const target = `{ url: "http://127.0.0.1:1", auth: { none: true } }`;
   const text = `
 ledgers:
-  main: { origin: o/main, signingKey: { file: k }, pinnedKeys: [p], tokenKey: { file: t } }
+  main: { origin: o/main, signingKey: { file: k }, pinnedKeys: [p], tokenKey: { file: t }, sealingKey: { file: s } }
 connectors:
   entra:
     ledger: main

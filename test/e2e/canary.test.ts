@@ -9,13 +9,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { idpShapes } from "../../src/demo/day.ts";
 import { fillShape } from "../../src/demo/shape.ts";
+import { querySql } from "../storage/writerHarness.ts";
 import { ALL_WELL, checkInvariants, ofType, type System, sha256Hex, startSystem } from "../support/system.ts";
 import { findIn, findInDatabase, findInFiles, flushDatabase, needlesOf, newCanary } from "./canarySearch.ts";
 import { canaryRequests } from "./canaryShapes.ts";
 
 const canary = newCanary();
 const needles = needlesOf(canary);
-/** Sent as a display name: no secret, so it must be found, or the search is blind. */
+/** Put into a table in clear: it must be found, or the search is blind. */
 const control = newCanary();
 
 let dataDir: string;
@@ -29,12 +30,7 @@ beforeAll(async () => {
     dataDir,
     connector: { auditReads: true, redact: ["secretAnswer", "name.honorificPrefix"] },
   });
-  const created = await send(
-    "POST",
-    "/Users",
-    {},
-    `{"userName":"first@example.com","displayName":"${control}"}`,
-  );
+  const created = await send("POST", "/Users", {}, '{"userName":"first@example.com","displayName":"First"}');
   const group = await send("POST", "/Groups", {}, '{"displayName":"first"}');
   const ids = { id: idOf(created), otherId: idOf(created), groupId: idOf(group) };
   for (const shape of idpShapes) {
@@ -124,12 +120,16 @@ test("the canary did go through: the target got each of these bodies as it was s
   expect(unanswered.filter((line) => !line.includes("EPIPE") && !line.includes("ECONNRESET"))).toEqual([]);
 });
 
-test("the search is not blind: it finds a display name, in the tables and in the files", async () => {
+test("the search is not blind: it finds what a table holds in clear, in the tables and in the files", async () => {
   const known = needlesOf(control);
+  await querySql(
+    system.superuserUrl,
+    `CREATE TABLE public.control AS SELECT '${control}'::text AS words, '${control}'::bytea AS bytes`,
+  );
   await flushDatabase(system.superuserUrl);
   const inTables = await findInDatabase(system.superuserUrl, known);
-  expect(inTables).toEqual(expect.arrayContaining([expect.stringMatching(/attachment.*hex/)]));
-  expect(inTables).toEqual(expect.arrayContaining([expect.stringMatching(/attachment.content: as it is/)]));
+  expect(inTables).toEqual(expect.arrayContaining([expect.stringMatching(/control as text: hex/)]));
+  expect(inTables).toEqual(expect.arrayContaining([expect.stringMatching(/control.bytes: as it is/)]));
   const inFiles = await findInFiles(dataDir, known);
   expect(inFiles).toEqual(expect.arrayContaining([expect.stringMatching(/pg_wal/)]));
   expect(inFiles).toEqual(expect.arrayContaining([expect.stringMatching(/base\//)]));

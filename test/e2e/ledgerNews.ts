@@ -3,7 +3,7 @@
 
 import { parseLeaf } from "../../src/ledger/leaf.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
-import type { RecordedEntry, System } from "../support/system.ts";
+import { openerOf, type RecordedEntry, type System } from "../support/system.ts";
 
 export interface LedgerNews {
   /** Entries appended since the last call, oldest first, with attachments. */
@@ -12,9 +12,13 @@ export interface LedgerNews {
 }
 
 /** Starts after what is there now. */
-export async function openNews(system: Pick<System, "superuserUrl">): Promise<LedgerNews> {
+export async function openNews(system: Pick<System, "superuserUrl" | "dataDir">): Promise<LedgerNews> {
   const address = { connectionString: system.superuserUrl, requireSync: [] };
-  const reader = new LedgerReader("main", address, { connections: 1, timeoutMs: 30_000 });
+  const reader = new LedgerReader("main", address, {
+    connections: 1,
+    timeoutMs: 30_000,
+    opener: openerOf(system.dataDir),
+  });
   let after = -1;
   const next = async () => {
     const found: RecordedEntry[] = [];

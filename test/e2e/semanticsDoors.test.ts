@@ -21,6 +21,7 @@ beforeAll(async () => {
     signingKey: { file: "keys/main.jwk" },
     pinnedKeys: ["keys/main.genesis.pub.jwk"],
     tokenKey: { file: "keys/main.token.key" },
+    sealingKey: { file: "keys/main.sealing.jwks" },
   };
   system = await startSystem({
     config: {

@@ -157,12 +157,19 @@ test("with a witness the ledger is anchored as far as the witness signed, and ve
     signingKey: { file: "keys/main.jwk" },
     pinnedKeys: ["keys/main.genesis.pub.jwk"],
     tokenKey: { file: "keys/main.token.key" },
+    sealingKey: { file: "keys/main.sealing.jwks" },
     witnesses: { threshold: 1, list: [{ vkey: witness.vkey, url: witness.url }] },
   };
   const system = await startSystem({ dataDir, config: { ledgers: { main: ledger } } });
   onTestFinished(() => system.stop());
   for (const name of ["ada", "bob", "eve"]) expect(await create(system, name)).toBe(201);
   await until(async () => (await latest(system)).anchored.upTo >= 8, 25_000);
+  // The published checkpoint carries the witness's signature beside the log's own.
+  const published = async () => {
+    const headers = { authorization: `Bearer ${system.auditorToken}` };
+    return (await fetch(`${system.app.adminUrl}/ledgers/main/checkpoint`, { headers })).text();
+  };
+  await until(async () => (await published()).includes("\n— witness.example.com/w1 "), 10_000);
 
   const tokenFile = join(dataDir, "auditor.token");
   await writeFile(tokenFile, system.auditorToken, { mode: 0o600 });

@@ -10,7 +10,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["ledger", "scim"],
   ["config", "telemetry", "verifier"],
   ["keys", "auth", "storage"],
-  ["proxy", "audit", "monitor", "archive"],
+  ["proxy", "audit", "monitor", "archive", "indexer", "dashboard"],
   ["app"],
   ["demo"],
   ["cli"],
@@ -23,7 +23,13 @@ const TOP_FILES: Readonly<Record<string, string>> = {
   "ledgerWatch.ts": "app",
   "watchThread.ts": "app",
   "watchThreadMain.ts": "app",
+  "indexThread.ts": "app",
+  "indexThreadMain.ts": "app",
   "admin.ts": "app",
+  "dashboardFiles.ts": "app",
+  "adminContext.ts": "app",
+  "ledgerIndex.ts": "app",
+  "connectorHealth.ts": "app",
   "app.ts": "app",
   "main.ts": "cli",
 };
@@ -49,7 +55,9 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "ipaddr.js": ["config"],
   scimmy: ["demo"],
   "scimmy-routers": ["demo"],
-  vite: ["verifier"],
+  vite: ["verifier", "dashboard"],
+  preact: ["dashboard"],
+  uplot: ["dashboard"],
 };
 const PURE = new Set(["ledger", "scim"]);
 
@@ -59,7 +67,7 @@ interface Import {
   from: string;
 }
 
-const files = globSync("src/**/*.ts").map((file) => file.replaceAll("\\", "/"));
+const files = globSync("src/**/*.{ts,tsx}").map((file) => file.replaceAll("\\", "/"));
 const imports: Import[] = files.flatMap((file) =>
   [
     ...readFileSync(file, "utf8").matchAll(
@@ -104,6 +112,15 @@ test("every package has its owners", () => {
   const wrong = imports.filter(({ room, from }) => {
     if (from.startsWith(".") || from.startsWith("node:")) return false;
     return !OWNERS[packageOf(from)]?.includes(room);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test("the dashboard is a browser's: it takes from the house what is pure, and what the verifier page has", () => {
+  const allowed = new Set(["dashboard", "ledger", "verifier"]);
+  const wrong = imports.filter(({ file, room, from }) => {
+    if (room !== "dashboard" || !from.startsWith(".")) return false;
+    return !allowed.has(roomOf(posix.join(posix.dirname(file), from)));
   });
   expect(wrong).toEqual([]);
 });

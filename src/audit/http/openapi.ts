@@ -2,6 +2,7 @@
 // both speak, so nothing is said twice. Parameters are described by their values (an integer), not by their spelling.
 
 import { z } from "zod";
+import type { Role } from "../context.ts";
 import type { Operation } from "./operation.ts";
 import { PROBLEMS, type ProblemCode, problemSchema } from "./problem.ts";
 
@@ -14,6 +15,8 @@ export interface DocumentedOperation {
   tags: readonly string[];
   summary: string;
   description?: string;
+  /** The least role that may call it. */
+  "x-role"?: Role;
   security: readonly Json[];
   parameters: readonly {
     name: string;
@@ -31,7 +34,7 @@ export interface OpenApiDocument {
   openapi: "3.1.0";
   info: { title: string; version: string; description: string };
   tags: readonly { name: string }[];
-  paths: Record<string, Partial<Record<"get" | "post", DocumentedOperation>>>;
+  paths: Record<string, Partial<Record<Operation["method"], DocumentedOperation>>>;
   components: { schemas: Record<string, Json>; securitySchemes: Json };
 }
 
@@ -60,7 +63,14 @@ export function makeDocument(operations: readonly Operation[]): OpenApiDocument 
         auditorToken: {
           type: "http",
           scheme: "bearer",
-          description: "Minted by `scimseal token mint --auditor`.",
+          description: "Minted by `scimseal token mint --auditor`, `--operator` or `--admin`.",
+        },
+        session: {
+          type: "apiKey",
+          in: "cookie",
+          name: "__Host-scimseal",
+          description:
+            "Given by `POST /session` to whoever brings a sign-in link; `scimseal` on plain HTTP at localhost.",
         },
       },
     },
@@ -74,7 +84,8 @@ export function problemsOf({ access, params, query, body, problems = [] }: Opera
   codes.add("rate_limited");
   if (hasParameters || body) codes.add("invalid_parameter");
   if (access !== "anyone")
-    for (const code of ["unauthenticated", "ledger_unreadable"] as const) codes.add(code);
+    for (const code of ["unauthenticated", "cross_site", "forbidden", "ledger_unreadable"] as const)
+      codes.add(code);
   if (access !== "anyone" && access !== "auditor") codes.add("ledger_unknown");
   if (body) for (const code of ["body_too_large", "media_type_unsupported"] as const) codes.add(code);
   return (Object.keys(PROBLEMS) as ProblemCode[]).filter((code) => codes.has(code));
@@ -82,23 +93,29 @@ export function problemsOf({ access, params, query, body, problems = [] }: Opera
 
 function describe(operation: Operation, schemas: Schemas): DocumentedOperation {
   const { id, tag, summary, description, access, params, query, body } = operation;
-  const token: Json = { auditorToken: [] };
+  const proofs: readonly Json[] = [{ auditorToken: [] }, { session: [] }];
   const security = {
     anyone: [],
-    auditor: [token],
-    ledger: [token],
-    tiles: [{}, token],
-    entries: [{}, token],
+    auditor: proofs,
+    ledger: proofs,
+    tiles: [{}, ...proofs],
+    entries: [{}, ...proofs],
   };
   return {
     operationId: id,
     tags: [tag],
     summary,
+    ...(access !== "anyone" && { "x-role": operation.role ?? "auditor" }),
     ...(description !== undefined && { description }),
     security: security[access],
     parameters: [...parametersOf(params, "path", schemas), ...parametersOf(query, "query", schemas)],
     ...(body && { requestBody: { required: true, content: bodyContent(body, schemas) } }),
-    responses: { "200": answerOf(operation, schemas), ...problemAnswers(operation, schemas) },
+    responses: {
+      ...(operation.isEmpty
+        ? { "204": { description: operation.summary } }
+        : { "200": answerOf(operation, schemas) }),
+      ...problemAnswers(operation, schemas),
+    },
   };
 }
 

@@ -3,8 +3,8 @@
 
 import type { Request } from "express";
 import type { z } from "zod";
-import { openLedger, openPublished, requireAuditor } from "../access.ts";
-import type { Audience, AuditContext, Auditor, NamedLedger } from "../context.ts";
+import { isStillKnown, openLedger, openPublished, requireAuditor } from "../access.ts";
+import type { Audience, AuditContext, Auditor, NamedLedger, Role } from "../context.ts";
 import { describeIssue } from "./parameter.ts";
 import { Problem, type ProblemCode } from "./problem.ts";
 
@@ -18,14 +18,20 @@ export type Reply<Json> =
       fileName: string;
       chunks: AsyncIterable<Uint8Array>;
       cacheControl?: string;
-    };
+    }
+  /** Server-sent events, text as it goes out, until the signal fires: then the reader has gone. */
+  | { kind: "events"; events(signal: AbortSignal): AsyncIterable<string>; cacheControl?: string }
+  | { kind: "empty"; setCookie?: string };
 
-/** Who may call: anyone; an auditor; an auditor of the ledger in the path; whoever that part is published for. */
+/**
+ * Who may call: anyone; whoever has a token or a session; such a one who may read the ledger in the path; whoever that part
+ * is published for. What role he needs is said by `role`.
+ */
 export type Access = "anyone" | "auditor" | "ledger" | "tiles" | "entries";
 
 /** What is said of an operation in public. */
 export interface Description {
-  method: "get" | "post";
+  method: "get" | "post" | "delete";
   /** An OpenAPI path template. */
   path: `/${string}`;
   /** The last parameter of the path may hold slashes. */
@@ -34,10 +40,19 @@ export interface Description {
   tag: string;
   summary: string;
   description?: string;
+  /** The least role it needs; left out: auditor. An operator may call only what says `operator`; an admin may call all. */
+  role?: Role;
+  /**
+   * `connectors`: the handler shows nothing of connectors that `auditor.connectors` lacks, so whoever is scoped to some may
+   * call it. Left out: it shows a whole ledger, and such a caller is refused.
+   */
+  scope?: "connectors";
   /** Media types of a request body, with the schema of each that is JSON. */
   body?: Readonly<Record<string, { description: string; schema?: z.ZodType }>>;
   /** Media types of answers that are not JSON, and what they hold. */
   raw?: Readonly<Record<string, string>>;
+  /** It answers 204 without a body. */
+  isEmpty?: true;
   /** Problems beside those that its access and its parameters bring. */
   problems?: readonly ProblemCode[];
 }
@@ -63,6 +78,8 @@ interface Schemas<Params extends z.ZodObject, Query extends z.ZodObject, Answer 
 export interface Call<Params, Query> {
   readonly context: AuditContext;
   readonly request: Request;
+  /** Whether the caller's token or session still counts: to be asked now and then while an answer goes on. */
+  isStillAllowed(): boolean;
   readonly params: Params;
   readonly query: Query;
 }
@@ -79,29 +96,26 @@ export function openOperation<P extends z.ZodObject, Q extends z.ZodObject, A ex
   return { ...description, access: "anyone", run: prepare(description, () => ({}), handle) };
 }
 
-/** An operation for auditors; which ledgers they may read is for the handler to ask. */
+/** An operation for whoever has the role; which ledgers he may read is for the handler to ask. */
 export function auditorOperation<P extends z.ZodObject, Q extends z.ZodObject, A extends z.ZodType>(
   description: Description & Schemas<P, Q, A>,
   handle: Handler<P, Q, A, { readonly auditor: Auditor }>,
 ): Operation {
   const admit = (context: AuditContext, request: Request) => ({
-    auditor: requireAuditor(context, request.headers.authorization),
+    auditor: requireAuditor(context, request, description),
   });
   return { ...description, access: "auditor", run: prepare(description, admit, handle) };
 }
 
-/** An operation on the ledger in the path, for auditors who may read it. */
+/** An operation on the ledger in the path, for whoever has the role and may read it. */
 export function ledgerOperation<P extends z.ZodObject, Q extends z.ZodObject, A extends z.ZodType>(
   description: Description & Schemas<P, Q, A>,
-  handle: Handler<P, Q, A, { readonly ledger: NamedLedger }>,
+  handle: Handler<P, Q, A, { readonly ledger: NamedLedger; readonly auditor: Auditor }>,
 ): Operation {
-  const admit = (context: AuditContext, request: Request) => ({
-    ledger: openLedger(
-      context,
-      requireAuditor(context, request.headers.authorization),
-      pathText(request, "ledger"),
-    ),
-  });
+  const admit = (context: AuditContext, request: Request) => {
+    const auditor = requireAuditor(context, request, description);
+    return { auditor, ledger: openLedger(context, auditor, pathText(request, "ledger")) };
+  };
   return { ...description, access: "ledger", run: prepare(description, admit, handle) };
 }
 
@@ -112,7 +126,7 @@ export function publishedOperation<P extends z.ZodObject, Q extends z.ZodObject,
   handle: Handler<P, Q, A, { readonly ledger: NamedLedger; readonly audience: Audience }>,
 ): Operation {
   const admit = (context: AuditContext, request: Request) =>
-    openPublished(context, request.headers.authorization, pathText(request, "ledger"), part);
+    openPublished(context, request, description, pathText(request, "ledger"), part);
   return { ...description, access: part, run: prepare(description, admit, handle) };
 }
 
@@ -129,7 +143,8 @@ function prepare<P extends z.ZodObject, Q extends z.ZodObject, A extends z.ZodTy
     );
     const params = parse(schemas.params, path);
     const query = parse(schemas.query, request.query);
-    return handle({ context, request, params, query, ...right });
+    const isStillAllowed = () => isStillKnown(context, request);
+    return handle({ context, request, isStillAllowed, params, query, ...right });
   };
 }
 

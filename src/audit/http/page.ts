@@ -69,16 +69,16 @@ function renderOperation({
 <p>${prose(description ?? "")} ${renderAccess(operation)}</p>
 ${renderTable(["Parameter", "Where", "What"], rows)}
 ${bodies.length > 0 ? `<p>Takes ${bodies.join(", ")}.</p>` : ""}
-<p>Answers ${answers.join(", ")}.</p>
+<p>Answers ${answers.join(", ") || "without a body"}.</p>
 ${renderTable(["Status", "When"], statuses)}</article>`;
 }
 
-function renderAccess({ security }: DocumentedOperation): string {
+function renderAccess({ security, "x-role": role = "auditor" }: DocumentedOperation): string {
   if (security.length === 0) return "Needs no token.";
   const isOptional = security.some((scheme) => Object.keys(scheme).length === 0);
   return isOptional
     ? "Needs an auditor's token unless the configuration makes it public."
-    : "Needs an auditor's token.";
+    : `Needs a token or a session of the role ${role}${role === "admin" ? "" : " or more"}.`;
 }
 
 function renderProblems(): string {

@@ -5,17 +5,41 @@
 import type { Response } from "express";
 import { z } from "zod";
 import { TileError } from "../../ledger/tree/tileProof.ts";
+import { FilterError } from "../../scim/search/query.ts";
+import { SearchTimeoutError } from "../../storage/index/searchReader.ts";
 import { TreeIncompleteError } from "../../storage/treeStore.ts";
 
 /** Every problem by its code: its status, its title, and for whom reads the documentation when it occurs. */
 export const PROBLEMS = {
   invalid_parameter: [400, "Invalid parameter", "A parameter or the body is not what is documented."],
-  unauthenticated: [401, "Authentication needed", "No auditor's token, or one that is not valid."],
+  invalid_filter: [
+    400,
+    "Filter not served",
+    "A filter or a text cannot be read or served (SCIM: invalidFilter); the detail names the place and what to write instead.",
+  ],
+  unauthenticated: [401, "Authentication needed", "No token or session, or one that is not valid."],
+  link_invalid: [
+    401,
+    "Sign-in link not valid",
+    "It was used, it is too old, or there never was one like it.",
+  ],
+  forbidden: [
+    403,
+    "Not allowed",
+    "The token or session is valid, and its role or its scope does not reach here.",
+  ],
+  cross_site: [
+    403,
+    "From another site",
+    "A session in the browser counts only for pages of this listener, under the address it is known by.",
+  ],
   not_found: [404, "Nothing here", "The path leads nowhere."],
   ledger_unknown: [404, "No such ledger", "There is no ledger of this name that the token may read."],
   entry_unknown: [404, "No such entry", "The ledger has no such entry."],
   entry_not_covered: [404, "Not covered yet", "The entry is newer than every signed checkpoint; ask again."],
+  alarm_unknown: [404, "No such alarm", "No alarm of this id is open."],
   transaction_unknown: [404, "No such transaction", "The ledger has no entry of this transaction."],
+  account_unknown: [404, "No such account", "The ledger knows no such account, as far as its index reaches."],
   evidence_empty: [404, "Nothing to export", "No entry is what was asked for."],
   checkpoint_unknown: [404, "No such checkpoint", "No checkpoint of this size was signed."],
   tile_unknown: [404, "No such tile", "The latest checkpoint's tree has no such tile or bundle."],
@@ -32,6 +56,12 @@ export const PROBLEMS = {
     "Ledger inconsistent",
     "What is stored does not agree with the checkpoint that was signed: do not rely on it, and tell the operator.",
   ],
+  not_recorded: [
+    503,
+    "Not recorded",
+    "What leaves the ledger is recorded in it first, and now it takes no entries; nothing was given out.",
+  ],
+  search_timeout: [503, "Search too slow", "The search was given up after five seconds: narrow it down."],
   ledger_unreadable: [503, "Ledger unreadable", "The ledger's database did not answer."],
 } as const satisfies Readonly<Record<string, readonly [status: number, title: string, meaning: string]>>;
 
@@ -91,6 +121,18 @@ export function sendProblem(response: Response, code: ProblemCode, detail: strin
 /** The problem behind anything that was thrown while a request was handled. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
+  if (error instanceof FilterError) {
+    const detail = `${error.of}, at character ${error.position + 1}: ${error.message} (invalidFilter, RFC 7644 §3.12).`;
+    return new Problem("invalid_filter", detail, { cause: error });
+  }
+  if (error instanceof SearchTimeoutError)
+    return new Problem(
+      "search_timeout",
+      "The search took too long: narrow it by time, connector or more of a name.",
+      {
+        cause: error,
+      },
+    );
   if (error instanceof TileError || error instanceof TreeIncompleteError)
     return new Problem("ledger_inconsistent", `The stored tree is not whole: ${error.message}.`, {
       cause: error,

@@ -10,6 +10,8 @@ import type { Operation, Reply } from "./operation.ts";
 import { Problem, problemOf, sendProblem } from "./problem.ts";
 
 const API = "/audit/v1";
+/** Whoever has a valid token or session. */
+const ANYBODY = { role: "operator", scope: "connectors" } as const;
 
 /** A router of these operations; of two whose paths both fit, the one that stands first answers. */
 export function makeRouter(operations: readonly Operation[], context: AuditContext): Router {
@@ -29,12 +31,12 @@ export function makeRouter(operations: readonly Operation[], context: AuditConte
         response.status(204).end();
         return;
       }
-      if (path.startsWith(API) && !isOpen) requireAuditor(context, request.headers.authorization);
+      if (path.startsWith(API) && !isOpen) requireAuditor(context, request, ANYBODY);
       throw new Problem("method_not_allowed", `Here are only ${allow}.`);
     });
   }
   router.use(API, (request) => {
-    requireAuditor(context, request.headers.authorization);
+    requireAuditor(context, request, ANYBODY);
     throw new Problem("not_found", "There is nothing here; /audit/v1/ says what there is.");
   });
   router.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
@@ -53,13 +55,19 @@ export function expressPath({ path, wildcard }: Operation): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => (name === wildcard ? `*${name}` : `:${name}`));
 }
 
-const METHODS = { get: ["GET", "HEAD"], post: ["POST"] } as const;
+const METHODS = { get: ["GET", "HEAD"], post: ["POST"], delete: ["DELETE"] } as const;
 
 async function send(request: Request, response: Response, reply: Reply<unknown>): Promise<void> {
+  if (reply.kind === "empty") {
+    if (reply.setCookie !== undefined) response.setHeader("set-cookie", reply.setCookie);
+    response.setHeader("cache-control", "no-store");
+    response.status(204).end();
+    return;
+  }
   const { cacheControl = "no-store" } = reply;
   response.setHeader("cache-control", cacheControl);
   // What a token decides must not come out of a cache for somebody without it.
-  if (!cacheControl.startsWith("public")) response.vary("authorization");
+  if (!cacheControl.startsWith("public")) response.vary("authorization, cookie");
   switch (reply.kind) {
     case "json":
       response.json(reply.body);
@@ -72,7 +80,29 @@ async function send(request: Request, response: Response, reply: Reply<unknown>)
     case "stream":
       await sendStream(request, response, reply);
       return;
+    case "events":
+      await sendEvents(request, response, reply);
+      return;
   }
+}
+
+/** The head goes out at once: whoever waits for events knows by it that he is heard. */
+async function sendEvents(
+  request: Request,
+  response: Response,
+  { events }: Extract<Reply<unknown>, { kind: "events" }>,
+): Promise<void> {
+  response.setHeader("content-type", "text/event-stream; charset=utf-8");
+  // Proxies that would collect a whole answer before they pass it on.
+  response.setHeader("x-accel-buffering", "no");
+  if (request.method === "HEAD") {
+    response.end();
+    return;
+  }
+  response.flushHeaders();
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  await pipeUntilGone(events(gone.signal), response);
 }
 
 /** The first chunk is made before the head is sent: what cannot be made at all is still a problem document. */
@@ -93,8 +123,12 @@ async function sendStream(
     if (!first.done) yield first.value;
     yield* { [Symbol.asyncIterator]: () => made };
   };
+  await pipeUntilGone(all(), response);
+}
+
+async function pipeUntilGone(chunks: AsyncIterable<Uint8Array | string>, response: Response): Promise<void> {
   try {
-    await pipeline(Readable.from(all(), { objectMode: false }), response);
+    await pipeline(Readable.from(chunks, { objectMode: false }), response);
   } catch (cause) {
     // Whoever hangs up before the end is no error of ours.
     if (cause instanceof Error && "code" in cause && cause.code === "ERR_STREAM_PREMATURE_CLOSE") return;

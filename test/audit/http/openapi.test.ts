@@ -69,13 +69,25 @@ test("every parameter of a path is described, and integers are integers", () => 
     ["size", false, "integer"],
     ["format", false, "string"],
   ]);
-  expect(Object.keys(proof?.responses ?? {})).toEqual(["200", "400", "401", "404", "429", "500", "503"]);
+  expect(Object.keys(proof?.responses ?? {})).toEqual([
+    "200",
+    "400",
+    "401",
+    "403",
+    "404",
+    "429",
+    "500",
+    "503",
+  ]);
 });
 
-test("a token is asked for by everything but the two documents", () => {
+test("a token is asked for by everything but the two documents and the sign-in", () => {
   const open = operations.filter(({ access }) => access === "anyone").map(({ path }) => path);
-  expect(open).toEqual(["/audit/v1/", "/audit/v1/openapi.json"]);
-  expect(openApiDocument.paths["/audit/v1/verify"]?.post?.security).toEqual([{ auditorToken: [] }]);
+  expect(open).toEqual(["/audit/v1/", "/audit/v1/openapi.json", "/session"]);
+  expect(openApiDocument.paths["/audit/v1/verify"]?.post?.security).toEqual([
+    { auditorToken: [] },
+    { session: [] },
+  ]);
 });
 
 test("the page has every operation and every problem, runs no script and fetches nothing", async () => {

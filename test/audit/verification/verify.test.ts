@@ -27,7 +27,7 @@ let errors: unknown[] = [];
 let size = 0;
 const MAIN = "/audit/v1/ledgers/main";
 /** Above what a test file may ask for in a minute. */
-const LIMITS = { authFailures: 1e4, requests: 1e5, verifications: 1e5 };
+const LIMITS = { authFailures: 1e4, requests: 1e5, verifications: 1e5, signIns: 1e4 };
 
 beforeAll(async () => {
   database = await makeDatabase();

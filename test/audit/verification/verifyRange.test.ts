@@ -11,6 +11,7 @@ import type { StoredEntry } from "../../../src/ledger/verify.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../../src/nodeCrypto.ts";
 import { type Head, headOf, signEntry } from "../../../src/storage/batch.ts";
 import { INSTANCE, newSigner, ORIGIN } from "../../ledger/chain.ts";
+import { testSealer } from "../../support/sealing.ts";
 import { publicKeyOf } from "../harness.ts";
 
 const FIRST = 120_000;
@@ -25,6 +26,7 @@ function makeRows(count: number): StoredEntry[] {
     origin: ORIGIN,
     instance: INSTANCE,
     signer,
+    sealer: testSealer(ORIGIN),
     digest: nodeSha256,
     base64url: toBase64url,
     randomBytes,
@@ -92,9 +94,34 @@ function ledgerOf(rows: readonly StoredEntry[]): NamedLedger {
       latestCheckpoint: unused,
       checkpointCovering: unused,
     },
+    search: {
+      covers: unused,
+      transactions: unused,
+      allTransactions: () => {
+        throw new Error("not asked for here");
+      },
+      entries: unused,
+      changes: unused,
+      whenBeyond: unused,
+      facets: unused,
+      overview: unused,
+    },
+    accounts: {
+      find: unused,
+      byId: unused,
+      byUserName: unused,
+      isIdOf: () => false,
+      transactionsOf: unused,
+      entriesAt: unused,
+      groupsOf: unused,
+      membershipTransactions: unused,
+      namesOfIds: unused,
+    },
     publish: { tiles: "auditors", entries: "auditors" },
     keys: unused,
     anchored: () => ({ size: 0 }),
+    health: () => ({ size: 0, verified: 0, published: 0, isWritable: true, alarms: [] }),
+    acknowledge: async () => false,
   };
 }
 

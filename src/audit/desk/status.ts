@@ -1,0 +1,120 @@
+// How every ledger is: how far it is verified, published and anchored, and which alarms are open. Three states and no
+// bare OK: "verified", with up to where; "verifying", while the monitor is behind; "broken", with what and where. And
+// the one thing that a person may change here: that he has taken note of an alarm, which is an entry of the ledger.
+
+import { z } from "zod";
+import { ledgersOf } from "../access.ts";
+import { findingSchema } from "../answers.ts";
+import type { NamedLedger } from "../context.ts";
+import { auditorOperation, ledgerOperation, type Operation } from "../http/operation.ts";
+import { ledgerName, NO_PARAMETERS, uuid } from "../http/parameter.ts";
+import { Problem } from "../http/problem.ts";
+
+const TAG = "Status";
+const count = z.int().min(0);
+
+const statusSchema = z
+  .strictObject({
+    name: z.string(),
+    origin: z.string(),
+    size: count.describe("Entries there are."),
+    verified: count.describe("Entries that this instance verified as they came."),
+    state: z.enum(["verified", "verifying", "broken"]),
+    brokenAt: count
+      .nullable()
+      .describe("Lowest seq that an open alarm about tampering names; null if none does."),
+    isWritable: z.boolean().describe("Whether writes are taken now."),
+    findings: z.array(findingSchema).describe("What the open alarms are about."),
+    anchoredUpTo: count.describe("The tree of this size is kept outside the database; 0: none is."),
+    published: count.describe("Leaves under the newest checkpoint."),
+    alarms: z.array(
+      z.strictObject({
+        id: z.uuid(),
+        code: z.string(),
+        seq: count.nullable(),
+        raised: z
+          .string()
+          .describe("RFC 3339; empty if another instance raised it and the time is not known."),
+        isTamper: z.boolean().describe("It says that records were, or may have been, altered."),
+      }),
+    ),
+  })
+  .meta({ id: "LedgerStatus", description: "How a ledger is now." });
+
+const statusAnswer = z.strictObject({ ledgers: z.array(statusSchema) });
+
+const getStatus = auditorOperation(
+  {
+    method: "get",
+    path: "/audit/v1/status",
+    id: "getStatus",
+    tag: TAG,
+    summary: "How every readable ledger is",
+    role: "operator",
+    scope: "connectors",
+    params: NO_PARAMETERS,
+    query: NO_PARAMETERS,
+    answer: statusAnswer,
+  },
+  async ({ context, auditor }) => {
+    const body: z.input<typeof statusAnswer> = { ledgers: ledgersOf(context, auditor).map(describe) };
+    return { kind: "json", body };
+  },
+);
+
+function describe(ledger: NamedLedger): z.input<typeof statusSchema> {
+  const { size, verified, published, isWritable, alarms } = ledger.health();
+  const broken = alarms.filter(({ isTamper }) => isTamper);
+  const seqs = broken.flatMap(({ seq }) => seq ?? []);
+  return {
+    name: ledger.name,
+    origin: ledger.origin,
+    size,
+    verified,
+    state: broken.length > 0 ? "broken" : verified < published ? "verifying" : "verified",
+    brokenAt: seqs.length > 0 ? Math.min(...seqs) : null,
+    isWritable,
+    findings: alarms.map(({ code, seq, detail }) => ({ code, detail, ...(seq !== undefined && { seq }) })),
+    anchoredUpTo: ledger.anchored().size,
+    published,
+    alarms: alarms.map(({ id, code, seq, raisedAt, isTamper }) => ({
+      id,
+      code,
+      seq: seq ?? null,
+      raised: raisedAt,
+      isTamper,
+    })),
+  };
+}
+
+const acknowledgedAnswer = z.strictObject({ ledger: z.string(), alarm: z.uuid(), by: z.string() });
+
+const acknowledge = ledgerOperation(
+  {
+    method: "post",
+    path: "/audit/v1/ledgers/{ledger}/alarms/{id}/acknowledge",
+    id: "acknowledgeAlarm",
+    tag: TAG,
+    summary: "Take note of an alarm",
+    description:
+      "Recorded in the ledger with the name of the token or session. Running instances take writes again within seconds.",
+    role: "admin",
+    params: z.strictObject({ ledger: ledgerName, id: uuid("The alarm's id, as the status has it.") }),
+    query: NO_PARAMETERS,
+    answer: acknowledgedAnswer,
+    problems: ["alarm_unknown", "not_recorded"],
+  },
+  async ({ ledger, auditor, params: { id } }) => {
+    const by = auditor.auditor;
+    let isDone: boolean;
+    try {
+      isDone = await ledger.acknowledge(id, by);
+    } catch (cause) {
+      throw new Problem("not_recorded", "The ledger takes no entries now; the alarm stays open.", { cause });
+    }
+    if (!isDone) throw new Problem("alarm_unknown", "No alarm of this id is open in this ledger.");
+    return { kind: "json", body: { ledger: ledger.name, alarm: id, by } };
+  },
+);
+
+export const statusOperations: readonly Operation[] = [getStatus, acknowledge];
