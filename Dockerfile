@@ -6,7 +6,16 @@
 FROM node:24-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --omit=optional
+RUN npm ci --omit=dev --omit=optional --ignore-scripts
+
+# The dashboard is made by development packages; only what they make goes on.
+FROM node:24-slim AS dashboard
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json ./
+COPY src ./src
+RUN node src/dashboard/build.ts
 
 FROM node:24-slim
 WORKDIR /app
@@ -19,6 +28,7 @@ COPY --from=packages /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY bin ./bin
 COPY src ./src
+COPY --from=dashboard /app/dist/dashboard ./dist/dashboard
 # 1000 is the image's account `node`; by number, so that an orchestrator can see that it is not root.
 RUN install -d -m 0700 -o 1000 -g 1000 /data
 USER 1000:1000

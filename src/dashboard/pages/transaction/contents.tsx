@@ -1,0 +1,194 @@
+// What an entry commits to and does not contain: bodies and facts, with what was taken out before storing; the changes
+// that a request asks for; and a Bulk's operations with what became of each.
+
+import { decodeBase64 } from "../../../ledger/base64.ts";
+import type { ShownEntry } from "../../api/types.ts";
+import { Icon } from "../../parts/icons.tsx";
+import { Action, Effects } from "../../parts/outcome.tsx";
+import { formatCount } from "../../parts/time.tsx";
+import { AttributePath } from "../../parts/value/diff.tsx";
+import { Body, Foreign, Value } from "../../parts/value/text.tsx";
+import { Link } from "../../routing/location.tsx";
+import { formatRoute } from "../../routing/route.ts";
+import { at, operationsOf, refsOf, textAt } from "./entryCard.tsx";
+
+/** One attachment as it was stored. */
+export function Contents({ shown, name }: { shown: ShownEntry; name: "body" | "facts" }) {
+  const ref = refsOf(shown).find((one) => one.name === name);
+  if (!ref) return <p class="fine">This entry has no {name}: there was none to record.</p>;
+  const text = contentOf(shown, name);
+  return (
+    <>
+      <p class="fine contents-head">
+        {ref.mediaType} · {formatCount(ref.size)} bytes, as recorded
+        {(ref.redacted ?? []).length > 0 && (
+          <>
+            {" · taken out before storing: "}
+            {(ref.redacted ?? []).map((place) => (
+              <mark key={place} class="redacted">
+                {place}
+              </mark>
+            ))}
+          </>
+        )}
+      </p>
+      {text === undefined ? (
+        <p class="panel-empty">Not given: it is sealed or was shredded. The leaf still commits to it.</p>
+      ) : (
+        <Body text={text} />
+      )}
+    </>
+  );
+}
+
+/** The text of an attachment, if it was given and is text. */
+export function contentOf({ attachments = [] }: ShownEntry, name: string): string | undefined {
+  const content = attachments.find((one) => one.name === name)?.content;
+  const bytes = content === undefined ? undefined : decodeBase64(content);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+interface Asked {
+  readonly op: string;
+  readonly path: string;
+  readonly value: unknown;
+}
+
+/** What the request asks for, from its body. */
+export function RequestedChanges({ request, isOnly }: { request: ShownEntry | null; isOnly: boolean }) {
+  const asked = request ? readAsked(contentOf(request, "body")) : [];
+  if (asked.length === 0) {
+    if (!isOnly) return null;
+    return (
+      <p class="fine">The request has no body that says what to change, or it cannot be read as SCIM.</p>
+    );
+  }
+  const table = (
+    <table class="diff asked">
+      <thead>
+        <tr>
+          <th scope="col">Attribute</th>
+          <th scope="col">How</th>
+          <th scope="col">Value</th>
+        </tr>
+      </thead>
+      <tbody>
+        {asked.map(({ op, path, value }, index) => (
+          <tr key={index}>
+            <th scope="row">
+              {path === "" ? <span class="none">whole resource</span> : <AttributePath path={path} />}
+            </th>
+            <td>{op.toLowerCase()}</td>
+            <td>
+              <Value value={value} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+  if (isOnly) return table;
+  return (
+    <details class="asked-for">
+      <summary>
+        <Icon name="chevron" /> What the request asked for
+      </summary>
+      {table}
+    </details>
+  );
+}
+
+/** The changes of a PATCH (RFC 7644 §3.5.2), a path-less value attribute by attribute; or a resource's attributes. */
+function readAsked(text: string | undefined): readonly Asked[] {
+  let body: unknown;
+  try {
+    body = JSON.parse(text ?? "null");
+  } catch {
+    // Not JSON: the raw tab shows it as it is.
+    return [];
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return [];
+  const operations = Object.entries(body).find(([name]) => name.toLowerCase() === "operations")?.[1];
+  if (!Array.isArray(operations)) return attributesOf("set", body);
+  return operations.flatMap((operation: unknown) => {
+    const op = textAt(operation, "op") ?? "?";
+    const path = textAt(operation, "path");
+    const value = at(operation, "value");
+    const isMap = path === undefined && typeof value === "object" && value !== null && !Array.isArray(value);
+    return isMap ? attributesOf(op, value) : [{ op, path: path ?? "", value }];
+  });
+}
+
+function attributesOf(op: string, value: object): readonly Asked[] {
+  return Object.entries(value)
+    .filter(([name]) => name !== "schemas" && name !== "meta")
+    .map(([path, one]) => ({ op, path, value: one }));
+}
+
+/** A Bulk's operations (RFC 7644 §3.7), each with what the target says became of it. */
+export function OperationList({
+  request,
+  outcome,
+}: {
+  request: ShownEntry | null;
+  outcome: ShownEntry | null;
+}) {
+  const results = at(outcome?.entry, "scim", "operations");
+  const resultOf = (index: unknown) =>
+    Array.isArray(results) ? results.find((one: unknown) => at(one, "index") === index) : undefined;
+  return (
+    <table class="plain">
+      <thead>
+        <tr>
+          <th scope="col" class="number">
+            #
+          </th>
+          <th scope="col">Change</th>
+          <th scope="col">Of</th>
+          <th scope="col" class="wide-only">
+            Attributes
+          </th>
+          <th scope="col">Status</th>
+        </tr>
+      </thead>
+      <tbody>
+        {operationsOf(request).map((operation) => {
+          const result = resultOf(at(operation, "index"));
+          const status = at(result, "status");
+          const effects = at(operation, "effects");
+          const paths = at(operation, "paths");
+          const id = textAt(operation, "resourceId") ?? textAt(result, "resourceId");
+          return (
+            <tr key={String(at(operation, "index"))}>
+              <td class="number">{textAt(operation, "index")}</td>
+              <td>
+                <Action action={textAt(operation, "action") ?? "?"} />{" "}
+                {Array.isArray(effects) && (
+                  <Effects action={textAt(operation, "action") ?? ""} effects={effects.map(String)} />
+                )}
+              </td>
+              <td>
+                <span class="type">{textAt(operation, "resourceType")}</span>{" "}
+                {id && (
+                  <Link
+                    to={formatRoute({ page: "account", type: textAt(operation, "resourceType") ?? "", id })}
+                  >
+                    <Foreign text={id} />
+                  </Link>
+                )}
+              </td>
+              <td class="wide-only">{Array.isArray(paths) && <code>{paths.map(String).join(", ")}</code>}</td>
+              <td>
+                {typeof status === "number" ? (
+                  <span class={`badge ${status < 400 ? "good" : "bad"}`}>{status}</span>
+                ) : (
+                  <span class="badge wait">not said</span>
+                )}
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
