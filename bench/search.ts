@@ -6,14 +6,12 @@ import { startChromium } from "../test/browser/chromium.ts";
 import { median, quantile, residentMiB } from "./figures.ts";
 import { runLoad } from "./load.ts";
 import { BUSY_USER } from "./seed/history.ts";
-import { seedHistory } from "./seed/record.ts";
+import { type Seeded, seedHistory } from "./seed/record.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 export interface SearchReport {
   transactions: number;
-  /** Writing the history, and until the index had all of it, seconds. */
-  seedSeconds: number;
-  indexSeconds: number;
+  seeded: Seeded;
   /** Milliseconds at the API, by question; and over all of them. */
   questions: Record<string, Latency>;
   all: Latency;
@@ -55,16 +53,12 @@ export async function measureSearch(
   transactions: number,
   say: (line: string) => void,
 ): Promise<SearchReport> {
-  let seedSeconds = 0;
+  let seeded: Seeded = { writeSeconds: 0, indexSeconds: 0 };
   const stage = await openStage(async (configFile) => {
-    const at = performance.now();
-    await seedHistory({ configFile, transactions, seed: 1, days: 400 }, quiet, say);
-    seedSeconds = secondsSince(at);
+    seeded = await seedHistory({ configFile, transactions, seed: 1, days: 400 }, quiet, say);
   });
   try {
-    const at = performance.now();
     await indexed(stage, say);
-    const indexSeconds = secondsSince(at);
     const questions = await ask(stage, say);
     const account = await busyAccount(stage);
     const timelineMs = await medianOf(() => get(stage, account));
@@ -78,8 +72,7 @@ export async function measureSearch(
     const times = Object.values(questions).flat();
     return {
       transactions,
-      seedSeconds,
-      indexSeconds,
+      seeded,
       questions: Object.fromEntries(Object.entries(questions).map(([name, list]) => [name, latency(list)])),
       all: latency(times),
       timelineMs,
@@ -217,8 +210,4 @@ function daysAgo(days: number): string {
 function latency(list: readonly number[]): Latency {
   const round = (ms: number) => Math.round(ms * 10) / 10;
   return { p50Ms: round(quantile(list, 0.5)), p99Ms: round(quantile(list, 0.99)) };
-}
-
-function secondsSince(at: number): number {
-  return Math.round((performance.now() - at) / 1000);
 }

@@ -1,10 +1,12 @@
 // Writes a made history into a new data directory through the program's own code: understood, redacted, drafted, signed,
 // sealed and committed as the proxy does it; only the network on both sides and the wait for a real year are left out.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
+import { IndexThread } from "../../src/indexThread.ts";
 import { loadTokenKey } from "../../src/keys/tokenKey.ts";
-import { addressesOf, writerSettings } from "../../src/ledgers.ts";
+import { addressesOf, type RoleAddresses, writerSettings } from "../../src/ledgers.ts";
 import { createWriter } from "../../src/ledgerWriter.ts";
 import { drawRandomBytes } from "../../src/nodeCrypto.ts";
 import type { Connector } from "../../src/proxy/connector.ts";
@@ -37,12 +39,19 @@ export type SeedLog = Parameters<typeof createWriter>[1] & EmbeddedOptions["log"
 const IN_FLIGHT = 256;
 const DAY_MS = 86_400_000;
 
+/** How long it took, seconds: to write the history, and to index it. */
+export interface Seeded {
+  writeSeconds: number;
+  indexSeconds: number;
+}
+
 /** Fills ledger `main` of a configuration whose database is new; nothing else may run on it meanwhile. */
 export async function seedHistory(
   { configFile, transactions, seed, days }: SeedOptions,
   log: SeedLog,
   say: (line: string) => void,
-): Promise<void> {
+): Promise<Seeded> {
+  const startedAt = performance.now();
   const config = await loadConfig(configFile);
   const server = await startEmbedded({ dataDir: config.dataDir, log });
   const targets: Target[] = [];
@@ -74,11 +83,57 @@ export async function seedHistory(
       }
     };
     await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+    const { size } = writer;
     await writer.stop();
+    const writtenAt = performance.now();
+    await makeIndex(config, addresses, size, log, say);
+    const seconds = (from: number, to: number) => Math.round((to - from) / 1000);
+    return {
+      writeSeconds: seconds(startedAt, writtenAt),
+      indexSeconds: seconds(writtenAt, performance.now()),
+    };
   } finally {
     for (const target of targets) await target.close();
     await server.stop();
   }
+}
+
+/** Indexes it all, with a whole core. */
+async function makeIndex(
+  config: Config,
+  { writer, reader }: RoleAddresses,
+  size: number,
+  log: SeedLog,
+  say: (line: string) => void,
+): Promise<void> {
+  const { main } = config.ledgers;
+  if (!main) throw new Error("the configuration has no ledger main");
+  const thread = new IndexThread({
+    ledgers: [
+      {
+        ledger: "main",
+        origin: main.origin,
+        writer,
+        reader,
+        sealingKeyFile: main.sealingKey.file,
+        tokenKeyFile: main.tokenKey.file,
+        connectors: Object.fromEntries(
+          Object.entries(config.connectors).map(([name, { ids }]) => [name, ids]),
+        ),
+        coreShare: 1,
+      },
+    ],
+    log,
+  });
+  thread.start();
+  for (let told = 0; thread.positionOf("main").next < size; await sleep(250)) {
+    const { next, error } = thread.positionOf("main");
+    if (error !== undefined) throw new Error(`the history cannot be indexed: ${error}`);
+    if (next - told < 100_000) continue;
+    told = next;
+    say(`indexed ${next} of ${size} entries`);
+  }
+  await thread.stop();
 }
 
 function connectorsOf(

@@ -40,13 +40,45 @@ export function readBulkOperations(root: JsonNode | undefined): BulkOperation[] 
   }));
 }
 
+/** The bytes of each operation of a Bulk message, or of each item of its answer, with what stands before the next one. */
+export function locateBulkOperations({ root, text, bytes }: JsonDocument): { start: number; end: number }[] {
+  const nodes = operationNodes(root) ?? [];
+  const isAscii = text.length === bytes.length;
+  let doneText = 0;
+  let doneBytes = 0;
+  const toBytes = (offset: number): number => {
+    if (isAscii) return offset;
+    doneBytes += encoder.encode(text.slice(doneText, offset)).length;
+    doneText = offset;
+    return doneBytes;
+  };
+  let start = toBytes(nodes[0]?.start ?? 0);
+  return nodes.map((node, i) => {
+    const end = toBytes(nodes[i + 1]?.start ?? node.end);
+    const place = { start, end };
+    start = end;
+    return place;
+  });
+}
+
 /** For every operation of the request, in its order, the answer that belongs to it. */
 export function indexBulkAnswer(requestDoc: JsonDocument, responseDoc: JsonDocument): BulkOutcome[] {
+  return joinBulkAnswer(requestDoc, responseDoc).outcomes;
+}
+
+/**
+ * The same, and which operation each item of the answer is about, by the item's position; those that could be about
+ * several are left out.
+ */
+export function joinBulkAnswer(
+  requestDoc: JsonDocument,
+  responseDoc: JsonDocument,
+): { outcomes: BulkOutcome[]; operationAt: ReadonlyMap<number, number> } {
   const operations = readBulkOperations(requestDoc.root) ?? [];
   const byBulkId = new Map<string, Answer[]>();
   const byLocation = new Map<string, Answer[]>();
-  for (const node of operationNodes(responseDoc.root) ?? []) {
-    const answer = readAnswer(node);
+  for (const [position, node] of (operationNodes(responseDoc.root) ?? []).entries()) {
+    const answer = readAnswer(node, position);
     if (answer.bulkId !== undefined) group(byBulkId, answer.bulkId, answer);
     else if (answer.location !== undefined) {
       // A location is absolute or relative, below whatever base: its last two segments are the operation's path.
@@ -58,15 +90,22 @@ export function indexBulkAnswer(requestDoc: JsonDocument, responseDoc: JsonDocum
   const keys = operations.map((operation) => joinKeys(operation, byBulkId));
   const claims = new Map<string, number>();
   for (const { key } of keys) if (key !== undefined) claims.set(key, (claims.get(key) ?? 0) + 1);
-  return keys.map(({ key, bulkId, location }, index) => {
+  const operationAt = new Map<number, number>();
+  const outcomes = keys.map(({ key, bulkId, location }, index) => {
     const answers = (bulkId !== undefined ? byBulkId.get(bulkId) : byLocation.get(location ?? "")) ?? [];
-    return outcomeOf(index, answers, key === undefined ? 0 : (claims.get(key) ?? 0));
+    const claimed = key === undefined ? 0 : (claims.get(key) ?? 0);
+    const [only] = answers;
+    if (only && answers.length === 1 && claimed === 1) operationAt.set(only.position, index);
+    return outcomeOf(index, answers, claimed);
   });
+  return { outcomes, operationAt };
 }
 
+const encoder = new TextEncoder();
 const locatedMethods = ["PUT", "PATCH", "DELETE"];
 
 interface Answer {
+  readonly position: number;
   readonly bulkId: string | undefined;
   readonly method: string | undefined;
   readonly location: string | undefined;
@@ -103,11 +142,12 @@ function outcomeOf(index: number, answers: readonly Answer[], claims: number): B
   };
 }
 
-function readAnswer(node: JsonNode): Answer {
+function readAnswer(node: JsonNode, position: number): Answer {
   const location = stringMember(node, "location");
   const lastSegment = location === undefined ? undefined : lastSegments(location).split("/").at(-1);
   const id = stringMember(memberOf(node, "response"), "id") ?? lastSegment;
   return {
+    position,
     bulkId: stringMember(node, "bulkid"),
     method: stringMember(node, "method")?.toUpperCase(),
     location,
