@@ -11,8 +11,6 @@ import { recordedId } from "./proxy/draft.ts";
 import { AccountReader } from "./storage/index/accountReader.ts";
 import { type IndexOpener, SearchReader } from "./storage/index/searchReader.ts";
 
-/** How much of one core the index may take, so that writes keep theirs. */
-const CORE_SHARE = 0.25;
 const CONNECTIONS = 4;
 /** A search that takes longer is given up. */
 const SEARCH_TIMEOUT_MS = 5_000;
@@ -29,7 +27,7 @@ export function indexSettings(config: Config, { name, config: ledger, watch }: O
     connectors: Object.fromEntries(
       Object.entries(config.connectors).map(([connector, { ids }]) => [connector, ids]),
     ),
-    coreShare: CORE_SHARE,
+    coreShare: ledger.index.coreShare,
   };
 }
 

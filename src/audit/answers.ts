@@ -17,6 +17,11 @@ const claims = z
   .optional()
   .describe("What the leaf says, parsed; absent if it cannot be read. Its signature is not checked here.");
 
+const sealed = z
+  .string()
+  .optional()
+  .describe("Why it cannot be opened, if it cannot; salt and content are empty then.");
+
 export const entrySchema = z
   .strictObject({
     seq: count.describe("Place in the ledger, from 0; the index of the leaf in the tree."),
@@ -30,6 +35,7 @@ export const entrySchema = z
           name: z.string(),
           salt: z.base64().describe("32 bytes: commitment = SHA-256(salt ‖ content)."),
           content: z.base64(),
+          sealed,
         }),
       )
       .optional()
@@ -109,6 +115,7 @@ export const entriesAnswer = z.strictObject({
             name: z.string(),
             salt: z.base64url().describe("base64url."),
             content: z.base64().describe("base64 with padding."),
+            sealed,
           }),
         )
         .optional(),
@@ -183,10 +190,11 @@ export function showEntry(row: StoredEntry): z.input<typeof entrySchema> {
     intact,
     ...(entry && { entry: { ...entry } }),
     ...(row.attachments && {
-      attachments: row.attachments.map(({ name, salt, content }) => ({
+      attachments: row.attachments.map(({ name, salt, content, sealed }) => ({
         name,
         salt: toBase64(salt),
         content: toBase64(content),
+        ...(sealed && { sealed: sealed.detail }),
       })),
     }),
   };

@@ -25,6 +25,7 @@ export function proofKeys(leaf: Leaves) {
     anchors: anchorsSchema(leaf),
     witnesses: witnessesSchema(),
     monitor: monitorSchema(),
+    index: indexSchema(),
   };
 }
 
@@ -130,6 +131,22 @@ function monitorSchema() {
         .default(500),
     })
     .describe("The verification that runs in the background.")
+    .prefault({});
+}
+
+function indexSchema() {
+  return z
+    .strictObject({
+      coreShare: z
+        .number()
+        .min(0.01)
+        .max(1)
+        .describe(
+          "Share of one processor core that making the search index may take; what it cannot keep up with is searchable later.",
+        )
+        .default(0.25),
+    })
+    .describe("The search index, made in the background.")
     .prefault({});
 }
 

@@ -2,7 +2,8 @@
 // and a brotli copy, so that the server compresses nothing while it serves. Run by `npm run build:dashboard`. It answers
 // with what a first visit loads, since that is bounded.
 
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -27,9 +28,35 @@ export interface DashboardSize {
   readonly allBytes: number;
 }
 
-/** Builds it into a directory, which is emptied before. @throws if the first page grew beyond its limit */
-export async function buildDashboard(outDir: string = DASHBOARD_DIR): Promise<DashboardSize> {
-  await rm(outDir, { recursive: true, force: true });
+/**
+ * Builds it beside a directory and then puts it in its place, so that a server which starts meanwhile does not find half of
+ * it. What is the same already stays as it is. @throws if the first page grew beyond its limit
+ */
+export async function buildDashboard(finalDir: string = DASHBOARD_DIR): Promise<DashboardSize> {
+  const outDir = `${finalDir}.${process.pid}`;
+  try {
+    const size = await buildInto(outDir);
+    if (!(await isSame(outDir, finalDir))) {
+      if (existsSync(finalDir)) await rename(finalDir, `${outDir}.old`);
+      await rename(outDir, finalDir);
+    }
+    return size;
+  } finally {
+    for (const dir of [outDir, `${outDir}.old`]) await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Names hold digests of what is in the files, so that the names and the page that lists them are enough to compare. */
+async function isSame(one: string, other: string): Promise<boolean> {
+  const read = async (dir: string) => [
+    ...(await readdir(dir, { recursive: true })).sort(),
+    await readFile(join(dir, "index.html"), "utf8"),
+  ];
+  if (!existsSync(join(other, "index.html"))) return false;
+  return (await read(one)).join("\n") === (await read(other)).join("\n");
+}
+
+async function buildInto(outDir: string): Promise<DashboardSize> {
   const built = await build({
     configFile: false,
     root: HERE,

@@ -202,6 +202,26 @@ test("an entry by seq and by id, with attachments only if asked for", async () =
   }
 });
 
+test("an attachment that somebody changed is there, empty, with the reason", async () => {
+  const table = "ledger_main.attachment WHERE seq = 333";
+  const changed =
+    "content = set_byte(content, octet_length(content) - 1, get_byte(content, octet_length(content) - 1) # 1)";
+  const change = `UPDATE ${table.replace(" WHERE", ` SET ${changed} WHERE`)}`;
+  await main.tamper(change);
+  try {
+    for (const path of [
+      `${MAIN}/entries/333?include=attachments`,
+      "/audit/v1/entries?ledger=main&after=332&limit=1&include=attachments",
+    ]) {
+      const { body } = await get(server, path).expect(200);
+      const [attachment] = (body.entry ?? body.entries[0]).attachments;
+      expect(attachment).toMatchObject({ salt: "", content: "", sealed: expect.stringContaining("changed") });
+    }
+  } finally {
+    await main.tamper(change);
+  }
+});
+
 test("what is not there is named: entry, id, transaction, checkpoint", async () => {
   const missing = "018f0000-0000-7000-8000-000000000009";
   const cases = [

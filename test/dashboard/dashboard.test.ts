@@ -242,6 +242,23 @@ describe("a transaction", () => {
   });
 });
 
+test("accounts are found by words and by a filter", async () => {
+  const page = await desk.visitor();
+  await desk.open(page, "/accounts", ".accounts .row-link");
+  const all = await page.locator(".accounts .row-link").count();
+  const search = page.getByLabel("Search accounts and groups");
+  const groups = rows.filter(({ action, resourceType }) => action === "create" && resourceType === "Group");
+  await search.fill('resourceType eq "Group"');
+  await page.keyboard.press("Enter");
+  await until(async () => (await page.locator(".accounts .row-link").count()) < all);
+  expect(await page.locator(".accounts .type").allTextContents()).not.toContain("User");
+  const name = groups[0]?.name ?? "";
+  await search.fill(name);
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name, exact: true }).click();
+  await page.getByRole("heading", { name: `Group ${name}` }).waitFor();
+});
+
 test("an account's state at a time, by the slider", async () => {
   const page = await desk.visitor();
   const id = await desk.create("slider@example.com", { displayName: "Before" });

@@ -129,10 +129,11 @@ function showListed(row: StoredEntry): z.input<typeof entriesAnswer>["entries"][
     intact,
     ...(claims && { entry: { ...claims } }),
     ...(row.attachments && {
-      attachments: row.attachments.map(({ name, salt, content }) => ({
+      attachments: row.attachments.map(({ name, salt, content, sealed }) => ({
         name,
         salt: Buffer.from(salt).toString("base64url"),
         content: Buffer.from(content).toString("base64"),
+        ...(sealed && { sealed: sealed.detail }),
       })),
     }),
   };

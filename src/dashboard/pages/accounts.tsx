@@ -32,7 +32,6 @@ export default function Accounts() {
     {
       ledger: ledger?.name,
       ...(looksLikeFilter(text) ? { filter: text } : { text }),
-      text,
       cursor,
       limit: PAGE_ROWS,
     },

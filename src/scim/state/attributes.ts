@@ -46,6 +46,9 @@ export function nameOf(text: string): Name {
   return { key, text: spellings.get(key) ?? text };
 }
 
+/** What an element of a multi-valued attribute is told by. */
+export const valueName: Name = { key: "value", text: "value" };
+
 /** Whether an attribute holds several values by RFC 7643. Extensions may have names of their own: none is known. */
 export function isMultiValued(key: string): boolean {
   return multiValued.has(key);

@@ -3,7 +3,7 @@
 // be said all the same (who is added is in, whatever else is).
 // Leaves out: whether the target allows it; only changes that it took come here.
 import type { JsonNode, JsonObject } from "../json.ts";
-import { isLeftOut, isMultiValued, type Name, nameOf } from "./attributes.ts";
+import { isLeftOut, isMultiValued, type Name, nameOf, valueName } from "./attributes.ts";
 import {
   absent,
   asComplex,
@@ -229,7 +229,7 @@ function askedElement(
     return withMember(emptyComplex(), sub, inner);
   }
   const one = asList(learnAttribute(attribute.key, true, value, reading)).items[0]?.node ?? absent;
-  return one.kind === "scalar" ? withMember(emptyComplex(), { key: "value", text: "value" }, one) : one;
+  return one.kind === "scalar" ? withMember(emptyComplex(), valueName, one) : one;
 }
 
 function changeElement(item: Item, kind: ChangeKind, sub: Name | undefined, asked: Knowledge): Item[] {
@@ -245,9 +245,7 @@ function changeElement(item: Item, kind: ChangeKind, sub: Name | undefined, aske
 
 function changeItem(item: Item, sub: Name, next: Knowledge): Item {
   const whole =
-    item.node.kind === "scalar"
-      ? withMember(emptyComplex(), { key: "value", text: "value" }, item.node)
-      : asComplex(item.node);
+    item.node.kind === "scalar" ? withMember(emptyComplex(), valueName, item.node) : asComplex(item.node);
   const node = withMember(whole, sub, next);
   return { ...item, key: keyOf(node), node };
 }

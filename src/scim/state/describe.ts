@@ -87,9 +87,7 @@ function showList(node: List, path: string, gaps: Gaps): JsonValue | undefined {
 /** `name` → `givenName` → `name.givenName`; below a schema with a colon. */
 export function pathTo(path: string, name: string): string {
   if (path === "") return name;
-  return path.toLowerCase().startsWith("urn:") && /:[^.[\]]*$/.test(path) && isSchema(path)
-    ? `${path}:${name}`
-    : `${path}.${name}`;
+  return `${path}${isSchema(path) ? ":" : "."}${name}`;
 }
 
 /** `members[value eq "2819"]`, as a filter would have it; without a `value` the whole element. */
@@ -100,5 +98,5 @@ export function elementPath(path: string, { key }: Item): string {
 
 /** A schema and nothing more: `…:2.0:User` has its version right before its last name. */
 function isSchema(path: string): boolean {
-  return /:\d+(?:\.\d+)+(?::[A-Za-z][\w-]*)?$/.test(path);
+  return /^urn:[\w:.-]*:\d+(?:\.\d+)+(?::[A-Za-z][\w-]*)?$/i.test(path);
 }

@@ -4,7 +4,7 @@
 // Leaves out `$ref` (RFC 7643 §2.4): it says where a server shows what `value` names, and differs with who asks.
 import type { JsonArray, JsonNode, JsonObject } from "../json.ts";
 import { memberOf, stringMember } from "../json.ts";
-import { isBoolean, isMultiValued, type Name, nameOf } from "./attributes.ts";
+import { isBoolean, isMultiValued, nameOf, valueName } from "./attributes.ts";
 import {
   absent,
   type Complex,
@@ -84,8 +84,6 @@ function learnComplex(node: JsonObject, reading: Reading): Knowledge {
   const id = reference?.split("/").at(-1) ?? "";
   return id === "" ? complex : withMember(complex, valueName, { kind: "scalar", value: id });
 }
-
-const valueName: Name = { key: "value", text: "value" };
 
 /** `wraps`: bare values are elements with that `value`. */
 function learnList(node: JsonNode, reading: Reading, wraps: boolean): Knowledge {
