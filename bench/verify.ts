@@ -21,7 +21,7 @@ import { nodeSha256 } from "../src/nodeCrypto.ts";
 import { startEmbedded } from "../src/storage/embedded/embedded.ts";
 import { connect } from "../src/storage/postgres.ts";
 import { migrate } from "../src/storage/schema.ts";
-import { TreeStore } from "../src/storage/treeStore.ts";
+import { TreeStore } from "../src/storage/tree/treeStore.ts";
 import { writeVerifier } from "../src/verifier/build.ts";
 import { startChromium } from "../test/browser/chromium.ts";
 import { Chain, newSigner, ORIGIN, publicKeyOf } from "../test/ledger/chain.ts";

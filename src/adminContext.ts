@@ -17,8 +17,8 @@ import type { Ledgers, OpenLedger } from "./ledgers.ts";
 import type { WatchState } from "./ledgerWatch.ts";
 import { isTamper } from "./monitor/alarm/alarm.ts";
 import { formatAcknowledged } from "./monitor/alarm/alarmEvent.ts";
-import type { AccountReader } from "./storage/index/accountReader.ts";
-import type { SearchReader } from "./storage/index/searchReader.ts";
+import type { AccountReader } from "./storage/accounts/accountReader.ts";
+import type { SearchReader } from "./storage/search/searchReader.ts";
 
 export interface AdminContextOptions {
   config: Config;

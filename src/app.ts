@@ -33,8 +33,8 @@ import { Pipeline } from "./proxy/pipeline.ts";
 import { Refusal } from "./proxy/refusal.ts";
 import { sendRefusal } from "./proxy/reply.ts";
 import { Target } from "./proxy/target/target.ts";
-import { AppendError } from "./storage/appendError.ts";
 import type { EmbeddedUrls } from "./storage/embedded/embedded.ts";
+import { AppendError } from "./storage/writer/appendError.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { WatchThread } from "./watchThread.ts";
 

@@ -6,7 +6,7 @@
 import { Worker } from "node:worker_threads";
 import type { IndexerPosition } from "./indexer/indexer.ts";
 import type { DatabaseAddress } from "./storage/postgres.ts";
-import type { WriterLog } from "./storage/writer.ts";
+import type { WriterLog } from "./storage/writer/writer.ts";
 
 /** Plain data; holds connection strings, so never to be logged. */
 export interface IndexSettings {

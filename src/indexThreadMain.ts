@@ -12,7 +12,7 @@ import { loadTokenKey } from "./keys/tokenKey.ts";
 import { recordedId } from "./proxy/draft.ts";
 import { IndexWriter } from "./storage/index/indexWriter.ts";
 import { LedgerReader } from "./storage/reader.ts";
-import type { WriterLog } from "./storage/writer.ts";
+import type { WriterLog } from "./storage/writer/writer.ts";
 
 /** How often the positions are looked at; what changed is told. */
 const TELL_EVERY_MS = 250;

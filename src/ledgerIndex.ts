@@ -8,8 +8,8 @@ import { createAttachmentOpener } from "./keys/attachmentOpen.ts";
 import { createIndexKey } from "./keys/indexKey.ts";
 import type { OpenLedger } from "./ledgers.ts";
 import { recordedId } from "./proxy/draft.ts";
-import { AccountReader } from "./storage/index/accountReader.ts";
-import { type IndexOpener, SearchReader } from "./storage/index/searchReader.ts";
+import { AccountReader } from "./storage/accounts/accountReader.ts";
+import { type IndexOpener, SearchReader } from "./storage/search/searchReader.ts";
 
 const CONNECTIONS = 4;
 /** A search that takes longer is given up. */

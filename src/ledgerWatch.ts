@@ -25,8 +25,8 @@ import { newUuid, nodeSha256 } from "./nodeCrypto.ts";
 import { MonitorDatabase } from "./storage/monitorDatabase.ts";
 import type { DatabaseAddress } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
-import { type StoredCheckpoint, TreeStore } from "./storage/treeStore.ts";
-import type { WriterLog } from "./storage/writer.ts";
+import { type StoredCheckpoint, TreeStore } from "./storage/tree/treeStore.ts";
+import type { WriterLog } from "./storage/writer/writer.ts";
 
 /** Plain data; holds connection strings and secrets, so never to be logged. */
 export interface WatchSettings {

@@ -10,7 +10,12 @@ import { loadSigner, type Signer } from "./keys/signer.ts";
 import type { PublicKey } from "./ledger/key.ts";
 import { drawRandomBytes, newUuid, nodeSha256, toBase64url } from "./nodeCrypto.ts";
 import type { DatabaseAddress } from "./storage/postgres.ts";
-import { LedgerWriter, type WriterLog, type WriterObserver, type WriterOptions } from "./storage/writer.ts";
+import {
+  LedgerWriter,
+  type WriterLog,
+  type WriterObserver,
+  type WriterOptions,
+} from "./storage/writer/writer.ts";
 
 /** Plain data; holds a connection string, so never to be logged. */
 export interface WriterSettings {

@@ -23,8 +23,8 @@ import { DatabaseEvidence } from "./storage/evidenceSource.ts";
 import { connect, type DatabaseAddress, roleOf } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
 import { migrate } from "./storage/schema.ts";
-import { TreeStore } from "./storage/treeStore.ts";
-import type { LedgerWriter, WriterObserver } from "./storage/writer.ts";
+import { TreeStore } from "./storage/tree/treeStore.ts";
+import type { LedgerWriter, WriterObserver } from "./storage/writer/writer.ts";
 
 /** One ledger, open. */
 export interface OpenLedger {

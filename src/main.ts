@@ -2,14 +2,14 @@
 // of the program and shows where it came from.
 
 import { Command } from "commander";
-import { registerDemo } from "./cli/demo.ts";
+import { registerDemo } from "./cli/demo/demo.ts";
 import { registerDoctor } from "./cli/doctor/doctor.ts";
 import { checkDatabase } from "./cli/doctor/doctorDatabase.ts";
 import { registerExport } from "./cli/export.ts";
-import { registerInit } from "./cli/init.ts";
-import { registerKeys } from "./cli/keys.ts";
+import { registerKeys } from "./cli/keys/keys.ts";
 import { printable } from "./cli/printable.ts";
 import { registerServe } from "./cli/serve.ts";
+import { registerInit } from "./cli/setup/init.ts";
 import { registerToken } from "./cli/token.ts";
 import { registerVerify } from "./cli/verify/verify.ts";
 import { registerWitness } from "./cli/witness.ts";

@@ -4,7 +4,7 @@
 import { hash, randomBytes } from "node:crypto";
 import { MAX_LEAF_BYTES } from "./ledger/entry.ts";
 import type { Sha256 } from "./ledger/hash.ts";
-import { uuidSource } from "./storage/uuid.ts";
+import { uuidSource } from "./storage/writer/uuid.ts";
 
 /** What a leaf or the usual attachment fits into. */
 const scratch = Buffer.allocUnsafeSlow(MAX_LEAF_BYTES + 1);

@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import { NOTHING_WATCHED, type WatchSettings, type WatchState } from "./ledgerWatch.ts";
 import type { Alarm } from "./monitor/alarm/alarm.ts";
 import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
-import type { WriterLog } from "./storage/writer.ts";
+import type { WriterLog } from "./storage/writer/writer.ts";
 
 export type ToWatch = { kind: "stop" } | { kind: "recorded"; id: number; error?: string };
 

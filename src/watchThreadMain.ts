@@ -4,7 +4,7 @@ import { constants, setPriority } from "node:os";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { LedgerWatch, type WatchSettings } from "./ledgerWatch.ts";
 import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
-import type { WriterLog } from "./storage/writer.ts";
+import type { WriterLog } from "./storage/writer/writer.ts";
 import type { FromWatch, ToWatch } from "./watchThread.ts";
 
 /** How often the states are looked at; what changed is told. */

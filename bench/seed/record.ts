@@ -20,8 +20,8 @@ import { redact } from "../../src/scim/redact.ts";
 import { type EmbeddedOptions, startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { connect, roleOf } from "../../src/storage/postgres.ts";
 import { migrate } from "../../src/storage/schema.ts";
-import { uuidSource } from "../../src/storage/uuid.ts";
-import type { LedgerWriter } from "../../src/storage/writer.ts";
+import { uuidSource } from "../../src/storage/writer/uuid.ts";
+import type { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import { type Change, makeHistory } from "./history.ts";
 
 export interface SeedOptions {

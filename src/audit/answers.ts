@@ -6,7 +6,7 @@ import { z } from "zod";
 import { encodeBase64 } from "../ledger/base64.ts";
 import type { StoredEntry } from "../ledger/verify.ts";
 import { describeRow } from "../storage/reader.ts";
-import type { StoredCheckpoint } from "../storage/treeStore.ts";
+import type { StoredCheckpoint } from "../storage/tree/treeStore.ts";
 import type { AnchorStatus, NamedLedger } from "./context.ts";
 
 const hash = z.base64().length(44);

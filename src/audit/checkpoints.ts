@@ -2,7 +2,7 @@
 // since N", never a bare OK.
 
 import { z } from "zod";
-import type { StoredCheckpoint } from "../storage/treeStore.ts";
+import type { StoredCheckpoint } from "../storage/tree/treeStore.ts";
 import { checkpointAnswer, checkpointsAnswer, showCheckpoint } from "./answers.ts";
 import type { NamedLedger } from "./context.ts";
 import { ledgerOperation, type Operation } from "./http/operation.ts";

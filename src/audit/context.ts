@@ -4,10 +4,10 @@
 import type { EvidenceSource } from "../ledger/evidence/writeEvidence.ts";
 import { type LogKey, makeLogKey } from "../ledger/note/verifierKey.ts";
 import type { KeyTrail } from "../ledger/rotation.ts";
-import type { AccountReader } from "../storage/index/accountReader.ts";
-import type { SearchReader } from "../storage/index/searchReader.ts";
+import type { AccountReader } from "../storage/accounts/accountReader.ts";
 import type { EntryReader } from "../storage/reader.ts";
-import type { TreeStore } from "../storage/treeStore.ts";
+import type { SearchReader } from "../storage/search/searchReader.ts";
+import type { TreeStore } from "../storage/tree/treeStore.ts";
 
 /** What a caller may do: an operator sees connectors and health, no names and no bodies; an auditor reads; an admin may all. */
 export type Role = "operator" | "auditor" | "admin";

@@ -7,7 +7,7 @@ import { encodeBase64 } from "../ledger/base64.ts";
 import { formatTlogProof, TLOG_PROOF_EXTENSION } from "../ledger/note/tlogProof.ts";
 import { checkConsistency, checkInclusion, type Proof } from "../ledger/tree/proof.ts";
 import { proveConsistency, proveInclusion, readRoot, type TiledTree } from "../ledger/tree/tileProof.ts";
-import type { StoredCheckpoint } from "../storage/treeStore.ts";
+import type { StoredCheckpoint } from "../storage/tree/treeStore.ts";
 import { consistencyAnswer, describeAnchoring, inclusionAnswer } from "./answers.ts";
 import type { NamedLedger } from "./context.ts";
 import { readEntryFor } from "./entries.ts";

@@ -15,7 +15,7 @@ import type { AttachmentOpener } from "../storage/attachmentSealer.ts";
 import { openEmbedded } from "../storage/embedded/embedded.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
 import { LedgerReader } from "../storage/reader.ts";
-import { TreeStore } from "../storage/treeStore.ts";
+import { TreeStore } from "../storage/tree/treeStore.ts";
 import { readPinnedKeys } from "./verify/pinnedKeys.ts";
 
 export const DEFAULT_DATA_DIR = ".scimseal";

@@ -10,7 +10,7 @@ import {
   extractTransaction,
   type RecordedEntry,
   type RecordedId,
-} from "../scim/search/extract.ts";
+} from "../scim/extract/extract.ts";
 import type { IndexedTransaction } from "../storage/index/indexBatch.ts";
 import { type EntryReader, readEntry } from "../storage/reader.ts";
 

@@ -3,10 +3,10 @@
 // the others wait to take its place. It does not verify anything: what it cannot read it counts and passes by.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RecordedId } from "../scim/search/extract.ts";
+import type { RecordedId } from "../scim/extract/extract.ts";
 import type { IndexWriter } from "../storage/index/indexWriter.ts";
 import { type EntryReader, readEntry } from "../storage/reader.ts";
-import type { WriterLog } from "../storage/writer.ts";
+import type { WriterLog } from "../storage/writer/writer.ts";
 import { fateOfBatch } from "./batchFate.ts";
 import { IndexReading } from "./indexReading.ts";
 

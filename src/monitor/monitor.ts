@@ -12,7 +12,7 @@ import { type LogKey, makeLogKey } from "../ledger/note/verifierKey.ts";
 import { rotatedKey } from "../ledger/rotation.ts";
 import type { MonitorDatabase } from "../storage/monitorDatabase.ts";
 import type { EntryReader } from "../storage/reader.ts";
-import type { TreeStore } from "../storage/treeStore.ts";
+import type { TreeStore } from "../storage/tree/treeStore.ts";
 import type { Alarms, Finding } from "./alarm/alarm.ts";
 import { parseAlarmEvent } from "./alarm/alarmEvent.ts";
 import { readHistory } from "./monitorEvents.ts";

@@ -10,7 +10,7 @@ import type { TileBuilder } from "../ledger/tree/tileBuilder.ts";
 import { readRoot } from "../ledger/tree/tileProof.ts";
 import { LedgerVerifier, type VerifierOptions } from "../ledger/verify.ts";
 import { type EntryReader, readEntry } from "../storage/reader.ts";
-import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/treeStore.ts";
+import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/tree/treeStore.ts";
 import type { Finding } from "./alarm/alarm.ts";
 import { type CheckedEntry, EntryChecker } from "./monitorEntries.ts";
 import { placeVerifier } from "./monitorPlace.ts";

@@ -11,7 +11,7 @@ import { readRoot } from "../ledger/tree/tileProof.ts";
 import { LedgerVerifier, type StoredEntry, type VerifierOptions } from "../ledger/verify.ts";
 import type { MonitorDatabase } from "../storage/monitorDatabase.ts";
 import type { EntryReader } from "../storage/reader.ts";
-import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/treeStore.ts";
+import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/tree/treeStore.ts";
 import type { Finding } from "./alarm/alarm.ts";
 import { EntryChecker } from "./monitorEntries.ts";
 import { placeVerifier } from "./monitorPlace.ts";

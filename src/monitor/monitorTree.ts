@@ -10,7 +10,7 @@ import type { LogKey } from "../ledger/note/verifierKey.ts";
 import { type FilledTile, partialTilesOf, TILE_WIDTH } from "../ledger/tree/tile.ts";
 import { TileBuilder } from "../ledger/tree/tileBuilder.ts";
 import { formatTilePath } from "../ledger/tree/tilePath.ts";
-import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/treeStore.ts";
+import { type StoredCheckpoint, TreeIncompleteError, type TreeStore } from "../storage/tree/treeStore.ts";
 import type { Finding } from "./alarm/alarm.ts";
 
 /** The stored tree at a size; undefined if not all is there. Only a root that is compared shows whether it is right. */

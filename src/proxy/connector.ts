@@ -3,7 +3,7 @@
 
 import type { Limits } from "../config/schema.ts";
 import type { Actor } from "../ledger/entry.ts";
-import type { Draft, Recorded } from "../storage/recorded.ts";
+import type { Draft, Recorded } from "../storage/writer/recorded.ts";
 import type { IsTrusted } from "./client/clientAddress.ts";
 import type { RecordContext } from "./draft.ts";
 import type { RefusalCode } from "./refusal.ts";

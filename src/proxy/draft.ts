@@ -7,7 +7,7 @@ import type { Actor, HttpFacts, OperationOutcome, ScimFacts } from "../ledger/en
 import type { SealSpan, SealSubject } from "../ledger/sealing.ts";
 import type { Understanding } from "../scim/operation.ts";
 import { parseResourcePath } from "../scim/resource.ts";
-import type { Draft, DraftAttachment, RequestDraft, ResponseDraft } from "../storage/recorded.ts";
+import type { Draft, DraftAttachment, RequestDraft, ResponseDraft } from "../storage/writer/recorded.ts";
 import type { RefusalCode } from "./refusal.ts";
 import { factsAttachment, sealingOf } from "./sealing.ts";
 import type { Answer } from "./target/forward.ts";

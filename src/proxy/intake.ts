@@ -7,7 +7,7 @@ import { type JsonDocument, parseStrictJson } from "../scim/json.ts";
 import { bodyId, type Understanding, understand } from "../scim/operation.ts";
 import { redact } from "../scim/redact.ts";
 import { parseResourcePath } from "../scim/resource.ts";
-import type { RequestDraft } from "../storage/recorded.ts";
+import type { RequestDraft } from "../storage/writer/recorded.ts";
 import { readBody } from "./client/body.ts";
 import { headerText, type Passage, type Received } from "./client/passage.ts";
 import type { ProxyContext } from "./connector.ts";

@@ -8,8 +8,8 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isRead } from "../scim/operation.ts";
-import { AppendError } from "../storage/appendError.ts";
-import type { Draft, Recorded, RequestDraft, ResponseDraft } from "../storage/recorded.ts";
+import { AppendError } from "../storage/writer/appendError.ts";
+import type { Draft, Recorded, RequestDraft, ResponseDraft } from "../storage/writer/recorded.ts";
 import { type BodyBudget, BodyHold } from "./client/body.ts";
 import { clientAddress } from "./client/clientAddress.ts";
 import { headerText, type Passage, type Received } from "./client/passage.ts";

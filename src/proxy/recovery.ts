@@ -2,9 +2,9 @@
 // known, so the outcome is `unknown`: never `failed`, and nothing is ever sent again (I3). Runs at start and from time
 // to time, since with several instances it is usually a living one that buries the dead.
 
-import { type OpenRequest, recoverAbandoned } from "../storage/abandoned.ts";
-import { AppendError } from "../storage/appendError.ts";
 import type { DatabaseAddress } from "../storage/postgres.ts";
+import { type OpenRequest, recoverAbandoned } from "../storage/writer/abandoned.ts";
+import { AppendError } from "../storage/writer/appendError.ts";
 import type { Ledger, ProxyLog } from "./connector.ts";
 
 const EVERY_MS = 15_000;

@@ -1,7 +1,7 @@
 // Answers. `reply` takes nothing but a recorded outcome (I2): there is no other way to give a client a target's answer.
 
 import type { ServerResponse } from "node:http";
-import type { Recorded, ResponseDraft } from "../storage/recorded.ts";
+import type { Recorded, ResponseDraft } from "../storage/writer/recorded.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Reply } from "./target/answer.ts";
 

@@ -5,7 +5,7 @@ import type { SealSpan, SealSubject } from "../ledger/sealing.ts";
 import { locateBulkOperations } from "../scim/bulk.ts";
 import { type JsonDocument, parseStrictJson } from "../scim/json.ts";
 import type { Facts, Understanding } from "../scim/operation.ts";
-import type { Draft, DraftAttachment } from "../storage/recorded.ts";
+import type { Draft, DraftAttachment } from "../storage/writer/recorded.ts";
 
 const encoder = new TextEncoder();
 

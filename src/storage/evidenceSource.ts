@@ -11,7 +11,7 @@ import type { StoredAttachment } from "../ledger/verify.ts";
 import { type AttachmentOpener, openRows } from "./attachmentSealer.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
-import type { TreeStore } from "./treeStore.ts";
+import type { TreeStore } from "./tree/treeStore.ts";
 
 export interface EvidenceSourceOptions extends PoolOptions {
   origin: string;

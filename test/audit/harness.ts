@@ -18,14 +18,14 @@ import { signNote } from "../../src/ledger/note/note.ts";
 import { makeLogKey } from "../../src/ledger/note/verifierKey.ts";
 import { TileBuilder } from "../../src/ledger/tree/tileBuilder.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../src/nodeCrypto.ts";
+import { AccountReader } from "../../src/storage/accounts/accountReader.ts";
 import { DatabaseEvidence } from "../../src/storage/evidenceSource.ts";
-import { AccountReader } from "../../src/storage/index/accountReader.ts";
-import { SearchReader } from "../../src/storage/index/searchReader.ts";
 import { connect } from "../../src/storage/postgres.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
 import { migrate } from "../../src/storage/schema.ts";
-import { TreeStore } from "../../src/storage/treeStore.ts";
-import { LedgerWriter } from "../../src/storage/writer.ts";
+import { SearchReader } from "../../src/storage/search/searchReader.ts";
+import { TreeStore } from "../../src/storage/tree/treeStore.ts";
+import { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import { disarm, passOne, quiet, runSql, type TestDatabase } from "../storage/writerHarness.ts";
 import { testOpener, testSealer, testSealingKey } from "../support/sealing.ts";
 

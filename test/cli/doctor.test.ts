@@ -7,7 +7,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Check, errorText, judgeCertificate } from "../../src/cli/doctor/check.ts";
 import { checkNode, formatChecks, registerDoctor, runDoctor } from "../../src/cli/doctor/doctor.ts";
-import { createSetup } from "../../src/cli/setup.ts";
+import { createSetup } from "../../src/cli/setup/setup.ts";
 import { runCommand } from "./run.ts";
 
 let base: string;

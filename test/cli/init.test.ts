@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AuditorAuthenticator } from "../../src/auth/auditors.ts";
 import { CredentialStore } from "../../src/auth/credentialStore.ts";
-import { registerInit } from "../../src/cli/init.ts";
+import { registerInit } from "../../src/cli/setup/init.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { loadPinned } from "../../src/keys/keyring.ts";
 import { loadSealingKey } from "../../src/keys/sealingKey.ts";
@@ -129,7 +129,7 @@ test.each([
 test("a secret on standard input is kept in a file of its own, mode 0600, and not in the configuration", async () => {
   const script = `
     import { Command } from "commander";
-    import { registerInit } from "./src/cli/init.ts";
+    import { registerInit } from "./src/cli/setup/init.ts";
     const program = new Command(); registerInit(program); await program.parseAsync();`;
   const child = spawn(
     process.execPath,

@@ -3,8 +3,8 @@ import { chmod, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { registerKeys } from "../../src/cli/keys.ts";
-import { createSetup } from "../../src/cli/setup.ts";
+import { registerKeys } from "../../src/cli/keys/keys.ts";
+import { createSetup } from "../../src/cli/setup/setup.ts";
 import { runCommand } from "./run.ts";
 
 let base: string;

@@ -14,7 +14,7 @@ import { formatVerifierKey, makeLogKey } from "../../src/ledger/note/verifierKey
 import { formatTile } from "../../src/ledger/tree/tile.ts";
 import { formatBundle } from "../../src/ledger/tree/tileBundle.ts";
 import { parseBundlePath, parseTilePath } from "../../src/ledger/tree/tilePath.ts";
-import { TreeStore } from "../../src/storage/treeStore.ts";
+import { TreeStore } from "../../src/storage/tree/treeStore.ts";
 import { passMany, publish } from "../monitor/publisher/publisherHarness.ts";
 import { makeLedger, type TestDatabase, type TestLedger } from "../storage/writerHarness.ts";
 import { TEST_SEALING_JWKS } from "../support/sealing.ts";

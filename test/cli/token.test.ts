@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { listCredentials } from "../../src/auth/credentialFile.ts";
 import { CredentialStore } from "../../src/auth/credentialStore.ts";
 import { redeemSignInLink } from "../../src/auth/session/signInLink.ts";
-import { createSetup } from "../../src/cli/setup.ts";
+import { createSetup } from "../../src/cli/setup/setup.ts";
 import { parseTime, registerToken } from "../../src/cli/token.ts";
 import { runCommand } from "./run.ts";
 

@@ -10,13 +10,13 @@ import { promisify } from "node:util";
 import { Command } from "commander";
 import pg from "pg";
 import { describe, expect, test } from "vitest";
-import { registerDemo } from "../../src/cli/demo.ts";
+import { registerDemo } from "../../src/cli/demo/demo.ts";
 import { registerDoctor } from "../../src/cli/doctor/doctor.ts";
 import { registerExport } from "../../src/cli/export.ts";
-import { registerInit } from "../../src/cli/init.ts";
-import { registerKeys } from "../../src/cli/keys.ts";
+import { registerKeys } from "../../src/cli/keys/keys.ts";
 import { registerServe } from "../../src/cli/serve.ts";
-import { formatGuide } from "../../src/cli/setupGuide.ts";
+import { registerInit } from "../../src/cli/setup/init.ts";
+import { formatGuide } from "../../src/cli/setup/setupGuide.ts";
 import { registerToken } from "../../src/cli/token.ts";
 import { registerVerify } from "../../src/cli/verify/verify.ts";
 import { registerWitness } from "../../src/cli/witness.ts";
@@ -60,7 +60,7 @@ test("every metric and every reason is named", async () => {
   const ours = metrics.filter((name) => name.startsWith("scimseal_"));
   expect(ours.length).toBeGreaterThan(8);
   const union =
-    /type AppendCode =([^;]*);/.exec(readFileSync("src/storage/appendError.ts", "utf8"))?.[1] ?? "";
+    /type AppendCode =([^;]*);/.exec(readFileSync("src/storage/writer/appendError.ts", "utf8"))?.[1] ?? "";
   const reasons = [...union.matchAll(/"(\w+)"/g)].map(([, reason = ""]) => reason);
   expect(reasons.length).toBeGreaterThan(6);
   expect([...ours, ...reasons].filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { clusterDirectory } from "../../src/storage/embedded/cluster.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded/embedded.ts";
-import { LedgerWriter } from "../../src/storage/writer.ts";
+import { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import {
   expectSound,
   fateOf,

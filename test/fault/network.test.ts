@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import type { LedgerWriter } from "../../src/storage/writer.ts";
+import type { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import {
   countingLog,
   dropDatabase,

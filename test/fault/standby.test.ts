@@ -12,7 +12,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { newUuid } from "../../src/nodeCrypto.ts";
 import { clusterDirectory } from "../../src/storage/embedded/cluster.ts";
 import { startEmbedded } from "../../src/storage/embedded/embedded.ts";
-import type { LedgerWriter } from "../../src/storage/writer.ts";
+import type { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import {
   expectSound,
   fateOf,

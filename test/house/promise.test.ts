@@ -4,7 +4,7 @@
 import { expectTypeOf, test } from "vitest";
 import type { reply } from "../../src/proxy/reply.ts";
 import type { forward } from "../../src/proxy/target/forward.ts";
-import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/recorded.ts";
+import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/writer/recorded.ts";
 
 type Forwarded = Parameters<typeof forward>[0];
 type Proof = Parameters<typeof reply>[1];

@@ -20,8 +20,8 @@ import { redact } from "../../src/scim/redact.ts";
 import { IndexWriter, type IndexWriterOptions } from "../../src/storage/index/indexWriter.ts";
 import { sealedNamePlace } from "../../src/storage/index/sealedName.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
-import type { Draft, Recorded, RequestDraft, ResponseDraft } from "../../src/storage/recorded.ts";
-import type { LedgerWriter } from "../../src/storage/writer.ts";
+import type { Draft, Recorded, RequestDraft, ResponseDraft } from "../../src/storage/writer/recorded.ts";
+import type { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import { querySql, quiet, type TestDatabase, type TestLedger, until } from "../storage/writerHarness.ts";
 import { testOpener } from "../support/sealing.ts";
 

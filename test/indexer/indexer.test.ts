@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newUuid } from "../../src/nodeCrypto.ts";
-import type { LedgerWriter } from "../../src/storage/writer.ts";
+import type { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import {
   dropDatabase,
   makeDatabase,

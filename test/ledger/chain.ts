@@ -7,9 +7,9 @@ import { type PublicKey, parsePublicJwk } from "../../src/ledger/key.ts";
 import { formatHeader } from "../../src/ledger/leaf.ts";
 import type { StoredEntry } from "../../src/ledger/verify.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../src/nodeCrypto.ts";
-import { headOf, type SignedEntry, signEntry } from "../../src/storage/batch.ts";
-import type { Draft } from "../../src/storage/recorded.ts";
-import { EMPTY_HEAD } from "../../src/storage/session.ts";
+import { headOf, type SignedEntry, signEntry } from "../../src/storage/writer/batch.ts";
+import type { Draft } from "../../src/storage/writer/recorded.ts";
+import { EMPTY_HEAD } from "../../src/storage/writer/session.ts";
 import { testSealer } from "../support/sealing.ts";
 
 export const ORIGIN = "test.scimseal.example/chain";

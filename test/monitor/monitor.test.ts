@@ -14,7 +14,7 @@ import { Monitor } from "../../src/monitor/monitor.ts";
 import { readHistory } from "../../src/monitor/monitorEvents.ts";
 import { readPosition, writePosition } from "../../src/monitor/monitorPosition.ts";
 import { newUuid, nodeSha256 } from "../../src/nodeCrypto.ts";
-import { LedgerWriter } from "../../src/storage/writer.ts";
+import { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import {
   dropDatabase,
   fateOf,

@@ -18,8 +18,8 @@ import { MonitorDatabase } from "../../src/storage/monitorDatabase.ts";
 import { connect } from "../../src/storage/postgres.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
 import { migrate } from "../../src/storage/schema.ts";
-import { TreeStore } from "../../src/storage/treeStore.ts";
-import { LedgerWriter, type WriterOptions } from "../../src/storage/writer.ts";
+import { TreeStore } from "../../src/storage/tree/treeStore.ts";
+import { LedgerWriter, type WriterOptions } from "../../src/storage/writer/writer.ts";
 import {
   disarm,
   intentDraft,

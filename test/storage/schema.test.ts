@@ -3,7 +3,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commitTo } from "../../src/ledger/hash.ts";
 import { newUuid } from "../../src/nodeCrypto.ts";
-import { insertBatch, signEntry } from "../../src/storage/batch.ts";
 import { INDEX_TABLES } from "../../src/storage/index/indexSchema.ts";
 import {
   connect,
@@ -22,8 +21,9 @@ import {
   SCHEMA_VERSION,
   schemaOf,
 } from "../../src/storage/schema.ts";
-import { EMPTY_HEAD } from "../../src/storage/session.ts";
-import { LedgerWriter } from "../../src/storage/writer.ts";
+import { insertBatch, signEntry } from "../../src/storage/writer/batch.ts";
+import { EMPTY_HEAD } from "../../src/storage/writer/session.ts";
+import { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import {
   dropDatabase,
   expectSound,

@@ -7,8 +7,8 @@ import type { SealSubject } from "../../src/ledger/sealing.ts";
 import { drawRandomBytes, newUuid } from "../../src/nodeCrypto.ts";
 import { DatabaseEvidence } from "../../src/storage/evidenceSource.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
-import { TreeStore } from "../../src/storage/treeStore.ts";
-import type { LedgerWriter } from "../../src/storage/writer.ts";
+import { TreeStore } from "../../src/storage/tree/treeStore.ts";
+import type { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import { testOpener } from "../support/sealing.ts";
 import {
   dropDatabase,

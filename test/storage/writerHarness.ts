@@ -14,13 +14,13 @@ import type { Outcome } from "../../src/ledger/entry.ts";
 import { type PublicKey, parsePublicJwk } from "../../src/ledger/key.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../src/nodeCrypto.ts";
 import { Recovery } from "../../src/proxy/recovery.ts";
-import { AppendError } from "../../src/storage/appendError.ts";
 import { type EmbeddedPostgres, startEmbedded } from "../../src/storage/embedded/embedded.ts";
 import { connect, type DatabaseAddress } from "../../src/storage/postgres.ts";
 import { LedgerReader, type VerificationReport } from "../../src/storage/reader.ts";
-import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/recorded.ts";
 import { migrate } from "../../src/storage/schema.ts";
-import { LedgerWriter, type WriterOptions } from "../../src/storage/writer.ts";
+import { AppendError } from "../../src/storage/writer/appendError.ts";
+import type { Recorded, RequestDraft, ResponseDraft } from "../../src/storage/writer/recorded.ts";
+import { LedgerWriter, type WriterOptions } from "../../src/storage/writer/writer.ts";
 import { testOpener, testSealer } from "../support/sealing.ts";
 import { ofType, type RecordedEntry, readEntries } from "../support/system.ts";
 

@@ -26,7 +26,7 @@ import type { AttachmentOpener } from "../../src/ledger/sealing.ts";
 import { hashLevels } from "../../src/ledger/tree/treeLevels.ts";
 import type { StoredEntry } from "../../src/ledger/verify.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
-import { TreeStore } from "../../src/storage/treeStore.ts";
+import { TreeStore } from "../../src/storage/tree/treeStore.ts";
 
 export const ORIGIN = "test.scimseal.example/main";
 

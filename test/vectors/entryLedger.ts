@@ -12,10 +12,10 @@ import { type JsonDocument, parseStrictJson } from "../../src/scim/json.ts";
 import { understand, understandAnswer } from "../../src/scim/operation.ts";
 import { redact } from "../../src/scim/redact.ts";
 import { rewriteLocations } from "../../src/scim/rewrite.ts";
-import { headOf, type SignedEntry, signEntry } from "../../src/storage/batch.ts";
-import type { Draft } from "../../src/storage/recorded.ts";
-import { EMPTY_HEAD } from "../../src/storage/session.ts";
-import { uuidSource } from "../../src/storage/uuid.ts";
+import { headOf, type SignedEntry, signEntry } from "../../src/storage/writer/batch.ts";
+import type { Draft } from "../../src/storage/writer/recorded.ts";
+import { EMPTY_HEAD } from "../../src/storage/writer/session.ts";
+import { uuidSource } from "../../src/storage/writer/uuid.ts";
 import { testSealer } from "../support/sealing.ts";
 
 /** One entry of the vector ledger. Binary values are base64url; attachments are UTF-8 text. */

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { parseQuery } from "../../scim/search/query.ts";
 import { presencesOf } from "../../scim/state/membership.ts";
 import { replay } from "../../scim/state/replay.ts";
-import type { AccountSummary } from "../../storage/index/accountReader.ts";
+import type { AccountSummary } from "../../storage/accounts/accountReader.ts";
 import { chooseLedger } from "../access.ts";
 import type { AuditContext, Auditor, NamedLedger } from "../context.ts";
 import { auditorOperation, type Operation } from "../http/operation.ts";

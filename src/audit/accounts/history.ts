@@ -6,7 +6,7 @@ import type { Entry } from "../../ledger/entry.ts";
 import type { StoredEntry } from "../../ledger/verify.ts";
 import { parseStrictJson, stringMember } from "../../scim/json.ts";
 import { changesOf, type RecordedBody, type ResourceChange } from "../../scim/state/recordedWrite.ts";
-import { peekClaims } from "../../storage/index/peekLeaf.ts";
+import { peekClaims } from "../../storage/accounts/peekLeaf.ts";
 
 type Request = Extract<Entry, { type: "request" | "refusal" }>;
 type Response = Extract<Entry, { type: "response" }>;

@@ -1,7 +1,7 @@
 // Reads the transactions of an account: their places from the index, their entries from the ledger in batches, the newest
 // first. Bounded: a history with more bodies than fit into memory loses its beginning, and says so.
 
-import type { TransactionPlace } from "../../storage/index/accountReader.ts";
+import type { TransactionPlace } from "../../storage/accounts/accountReader.ts";
 import type { NamedLedger } from "../context.ts";
 import { type Happening, happeningOf } from "./history.ts";
 

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { parseTime } from "../../scim/search/time.ts";
-import type { AccountSummary } from "../../storage/index/accountReader.ts";
+import type { AccountSummary } from "../../storage/accounts/accountReader.ts";
 import { Problem, type ProblemCode } from "../http/problem.ts";
 import type { Moment } from "./timeline.ts";
 

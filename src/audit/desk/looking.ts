@@ -5,7 +5,7 @@
 // Exports and sign-ins are written before anything is given out. Whoever asks in a loop makes no more entries than others.
 
 import type { EntryBody, EventName } from "../../ledger/entry.ts";
-import type { Draft } from "../../storage/recorded.ts";
+import type { Draft } from "../../storage/writer/recorded.ts";
 import type { AuditContext, Auditor, Denial, Look } from "../context.ts";
 import { Problem } from "../http/problem.ts";
 

@@ -6,8 +6,8 @@ import type { Response } from "express";
 import { z } from "zod";
 import { TileError } from "../../ledger/tree/tileProof.ts";
 import { FilterError } from "../../scim/search/query.ts";
-import { SearchTimeoutError } from "../../storage/index/searchReader.ts";
-import { TreeIncompleteError } from "../../storage/treeStore.ts";
+import { SearchTimeoutError } from "../../storage/search/searchReader.ts";
+import { TreeIncompleteError } from "../../storage/tree/treeStore.ts";
 
 /** Every problem by its code: its status, its title, and for whom reads the documentation when it occurs. */
 export const PROBLEMS = {

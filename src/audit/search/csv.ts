@@ -1,7 +1,7 @@
 // Transactions as CSV (RFC 4180). The adversary is whoever chose a userName that a spreadsheet takes for a formula: a
 // text that begins like one gets an apostrophe before it, and numbers are numbers.
 
-import type { TransactionSummary } from "../../storage/index/searchReader.ts";
+import type { TransactionSummary } from "../../storage/search/searchReader.ts";
 
 const COLUMNS = [
   "txn",

@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { parseQuery, type Subject } from "../../scim/search/query.ts";
 import { parseText } from "../../scim/search/text.ts";
-import type { Order, Search } from "../../storage/index/searchReader.ts";
+import type { Order, Search } from "../../storage/search/searchReader.ts";
 import { chooseLedger } from "../access.ts";
 import type { AuditContext, Auditor, NamedLedger } from "../context.ts";
 import { Problem, type ProblemCode } from "../http/problem.ts";

@@ -2,7 +2,7 @@
 // while it is sent. An export is recorded before its first byte.
 
 import { z } from "zod";
-import type { TransactionSummary } from "../../storage/index/searchReader.ts";
+import type { TransactionSummary } from "../../storage/search/searchReader.ts";
 import type { AuditContext, Auditor } from "../context.ts";
 import { auditorOperation, type Operation, type Reply } from "../http/operation.ts";
 import { integer, NO_PARAMETERS } from "../http/parameter.ts";

@@ -16,7 +16,7 @@ import { TILE_WIDTH, type TileReader, tileWidthAt } from "../../ledger/tree/tile
 import { proveInclusion, TileError } from "../../ledger/tree/tileProof.ts";
 import { LedgerVerifier, type StoredEntry } from "../../ledger/verify.ts";
 import { readEntry } from "../../storage/reader.ts";
-import { TreeIncompleteError } from "../../storage/treeStore.ts";
+import { TreeIncompleteError } from "../../storage/tree/treeStore.ts";
 import type { AuditFinding, NamedLedger } from "../context.ts";
 import { claimsOf, hashStored } from "../storedLeaf.ts";
 

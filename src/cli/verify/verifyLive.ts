@@ -8,7 +8,7 @@ import { hashLeaf } from "../../ledger/hash.ts";
 import type { StoredEntry } from "../../ledger/verify.ts";
 import { nodeSha256 } from "../../nodeCrypto.ts";
 import { LedgerReader } from "../../storage/reader.ts";
-import type { TreeStore } from "../../storage/treeStore.ts";
+import type { TreeStore } from "../../storage/tree/treeStore.ts";
 import type { LedgerSource } from "../ledgerSource.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import type { Progress } from "./progress.ts";

@@ -9,7 +9,7 @@ import { openCheckpoint } from "../../ledger/note/logPolicy.ts";
 import type { LogKey } from "../../ledger/note/verifierKey.ts";
 import { readRoot } from "../../ledger/tree/tileProof.ts";
 import { TreeBuilder } from "../../ledger/tree/tree.ts";
-import { TreeIncompleteError, type TreeStore } from "../../storage/treeStore.ts";
+import { TreeIncompleteError, type TreeStore } from "../../storage/tree/treeStore.ts";
 
 /** A place outside the database that holds one signed note. */
 export interface Anchor {

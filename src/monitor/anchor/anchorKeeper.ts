@@ -5,7 +5,7 @@
 import type { Sha256 } from "../../ledger/hash.ts";
 import type { VerifySignature } from "../../ledger/leaf.ts";
 import type { LogKey } from "../../ledger/note/verifierKey.ts";
-import type { StoredCheckpoint } from "../../storage/treeStore.ts";
+import type { StoredCheckpoint } from "../../storage/tree/treeStore.ts";
 import type { Finding } from "../alarm/alarm.ts";
 import { type Anchor, type AnchoredTree, checkAnchor } from "./anchor.ts";
 

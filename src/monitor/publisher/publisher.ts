@@ -12,8 +12,8 @@ import { makeLogKey } from "../../ledger/note/verifierKey.ts";
 import type { KeyTrail } from "../../ledger/rotation.ts";
 import type { FilledTile } from "../../ledger/tree/tile.ts";
 import type { DatabaseAddress } from "../../storage/postgres.ts";
-import type { StoredCheckpoint } from "../../storage/treeStore.ts";
-import { TreeWriter } from "../../storage/treeWriter.ts";
+import type { StoredCheckpoint } from "../../storage/tree/treeStore.ts";
+import { TreeWriter } from "../../storage/tree/treeWriter.ts";
 import type { Finding } from "../alarm/alarm.ts";
 import { checkStored, lostEntries, newestOf, type ResumedTree, resumeTree } from "./publisherResume.ts";
 

@@ -13,8 +13,8 @@ import { partialTilesOf } from "../../ledger/tree/tile.ts";
 import { TileBuilder } from "../../ledger/tree/tileBuilder.ts";
 import { readRoot } from "../../ledger/tree/tileProof.ts";
 import type { DatabaseAddress } from "../../storage/postgres.ts";
-import { type StoredCheckpoint, TreeIncompleteError, TreeStore } from "../../storage/treeStore.ts";
-import type { TreeWriter } from "../../storage/treeWriter.ts";
+import { type StoredCheckpoint, TreeIncompleteError, TreeStore } from "../../storage/tree/treeStore.ts";
+import type { TreeWriter } from "../../storage/tree/treeWriter.ts";
 import type { Finding } from "../alarm/alarm.ts";
 
 /** A tree to go on with. */

@@ -4,7 +4,7 @@
 
 import type { Dispatcher } from "undici";
 import type { Outcome } from "../../ledger/entry.ts";
-import type { Recorded, RequestDraft } from "../../storage/recorded.ts";
+import type { Recorded, RequestDraft } from "../../storage/writer/recorded.ts";
 import type { Target } from "./target.ts";
 
 /** Larger bodies get a connection of their own: one flush may not empty them. */

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { understand } from "../../scim/operation.ts";
 import { mentionsSecret, secretsOf } from "../../scim/secret.ts";
-import { AppendError } from "../../storage/appendError.ts";
+import { AppendError } from "../../storage/writer/appendError.ts";
 import { letContinue } from "../client/body.ts";
 import type { Connector, ProxyContext } from "../connector.ts";
 import { type Arrival, draftRequest, draftResponse } from "../draft.ts";

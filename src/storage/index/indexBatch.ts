@@ -1,9 +1,9 @@
 // One batch of index rows, gathered before it is written: what each resource of it was touched by, under which names, and
 // from which entry to which. The same resource is written once a batch, however often it occurs.
 
-import type { EventRow, TransactionRow } from "../../scim/search/extract.ts";
+import type { EventRow, TransactionRow } from "../../scim/extract/extract.ts";
+import type { TouchedResource } from "../../scim/extract/touches.ts";
 import type { NameAttribute } from "../../scim/search/tokens.ts";
-import type { TouchedResource } from "../../scim/search/touches.ts";
 
 /** A transaction to be written. */
 export interface IndexedTransaction extends TransactionRow {

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { Problem } from "../../../src/audit/http/problem.ts";
 import { CSV_HEADER, formatCsv } from "../../../src/audit/search/csv.ts";
 import { newUuid } from "../../../src/nodeCrypto.ts";
-import type { TransactionSummary } from "../../../src/storage/index/searchReader.ts";
-import { MAX_COUNTED } from "../../../src/storage/index/searchSummary.ts";
+import type { TransactionSummary } from "../../../src/storage/search/searchReader.ts";
+import { MAX_COUNTED } from "../../../src/storage/search/searchSummary.ts";
 import { intentOf, outcomeOf, pass } from "../../indexer/indexHarness.ts";
 import { dropDatabase, makeDatabase, runSql, type TestDatabase, until } from "../../storage/writerHarness.ts";
 import { get, serve, TOKENS } from "../harness.ts";

@@ -5,7 +5,7 @@ import { Indexer, indexVersion } from "../../../src/indexer/indexer.ts";
 import { createIndexKey } from "../../../src/keys/indexKey.ts";
 import { IndexWriter } from "../../../src/storage/index/indexWriter.ts";
 import { LedgerReader } from "../../../src/storage/reader.ts";
-import type { LedgerWriter } from "../../../src/storage/writer.ts";
+import type { LedgerWriter } from "../../../src/storage/writer/writer.ts";
 import { pass, refusalOf } from "../../indexer/indexHarness.ts";
 import { quiet, type TestDatabase, until } from "../../storage/writerHarness.ts";
 import { testOpener, testSealingKey } from "../../support/sealing.ts";

@@ -9,7 +9,7 @@ import type { EntryBody } from "../../../src/ledger/entry.ts";
 import { makeLogKey } from "../../../src/ledger/note/verifierKey.ts";
 import type { StoredEntry } from "../../../src/ledger/verify.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../../src/nodeCrypto.ts";
-import { type Head, headOf, signEntry } from "../../../src/storage/batch.ts";
+import { type Head, headOf, signEntry } from "../../../src/storage/writer/batch.ts";
 import { INSTANCE, newSigner, ORIGIN } from "../../ledger/chain.ts";
 import { testSealer } from "../../support/sealing.ts";
 import { publicKeyOf } from "../harness.ts";

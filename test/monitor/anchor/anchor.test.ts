@@ -19,7 +19,7 @@ import { type Anchor, type AnchoredTree, checkAnchor } from "../../../src/monito
 import { dataDirAnchor, directoryAnchor } from "../../../src/monitor/anchor/anchorFile.ts";
 import { AnchorKeeper } from "../../../src/monitor/anchor/anchorKeeper.ts";
 import { UrlAnchor } from "../../../src/monitor/anchor/anchorUrl.ts";
-import { TreeIncompleteError } from "../../../src/storage/treeStore.ts";
+import { TreeIncompleteError } from "../../../src/storage/tree/treeStore.ts";
 import {
   dropDatabase,
   makeDatabase,

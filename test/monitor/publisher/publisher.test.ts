@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createSigner, generateKey, type Signer } from "../../../src/keys/signer.ts";
-import type { LedgerWriter } from "../../../src/storage/writer.ts";
+import type { LedgerWriter } from "../../../src/storage/writer/writer.ts";
 import {
   dropDatabase,
   makeDatabase,

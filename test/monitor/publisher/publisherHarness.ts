@@ -12,8 +12,8 @@ import { hashLevels, readLevels } from "../../../src/ledger/tree/treeLevels.ts";
 import type { Finding } from "../../../src/monitor/alarm/alarm.ts";
 import { Publisher, type PublisherOptions } from "../../../src/monitor/publisher/publisher.ts";
 import { nodeSha256 } from "../../../src/nodeCrypto.ts";
-import { type StoredCheckpoint, TreeStore } from "../../../src/storage/treeStore.ts";
-import type { LedgerWriter } from "../../../src/storage/writer.ts";
+import { type StoredCheckpoint, TreeStore } from "../../../src/storage/tree/treeStore.ts";
+import type { LedgerWriter } from "../../../src/storage/writer/writer.ts";
 import { passOne, quiet, type TestDatabase, type TestLedger, until } from "../../storage/writerHarness.ts";
 
 /** A publisher and all it told. */

@@ -9,7 +9,7 @@ import type { TargetAuth } from "../../../src/config/connector.ts";
 import { Secret } from "../../../src/config/secret.ts";
 import { type Answer, forward } from "../../../src/proxy/target/forward.ts";
 import { Target, TargetCredentialError } from "../../../src/proxy/target/target.ts";
-import { markRecorded, type RequestDraft } from "../../../src/storage/recorded.ts";
+import { markRecorded, type RequestDraft } from "../../../src/storage/writer/recorded.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,0 +1,271 @@
+// What rows a transaction becomes: which resources it touches, under which names, and what it does not say.
+
+import { describe, expect, test } from "vitest";
+import { extractTransaction, type TransactionRow } from "../../../src/scim/extract/extract.ts";
+
+const TXN = "01900000-0000-7000-8000-000000000000";
+const TIME = "2026-01-02T03:04:05.678Z";
+
+interface Said {
+  scim?: object;
+  facts?: unknown;
+  body?: unknown;
+  operations?: unknown;
+}
+interface Answered extends Said {
+  outcome?: string;
+  status?: number;
+}
+
+function attachmentsOf({ facts, body, operations }: Said): Map<string, Uint8Array> {
+  const given = Object.entries({ facts, body, operations }).filter(([, value]) => value !== undefined);
+  return new Map(given.map(([name, value]) => [name, new TextEncoder().encode(JSON.stringify(value))]));
+}
+
+function extract(asked: Said, answered?: Answered): TransactionRow {
+  const request = {
+    type: "request",
+    txn: TXN,
+    time: TIME,
+    connector: "okta",
+    actor: { client: "c", method: "bearer" },
+    http: { method: "POST", path: "/Users" },
+    scim: asked.scim,
+  };
+  const { scim, outcome = "answered", status } = answered ?? {};
+  const response = { type: "response", outcome, ...(status === undefined ? {} : { status }), scim };
+  const row = extractTransaction(
+    { seq: 7, claims: request, attachments: attachmentsOf(asked) },
+    answered && { seq: 9, claims: response, attachments: attachmentsOf(answered) },
+    (connector, id) => `${connector}:${id}`,
+  );
+  if (!row) throw new Error("no row");
+  return row;
+}
+
+const create = { action: "create", resourceType: "User", effects: ["create"], paths: [] };
+const update = { action: "update", resourceType: "User", resourceId: "u-1", effects: ["update"], paths: [] };
+const names = (row: TransactionRow) =>
+  row.touched.map(({ role, type, ref, names }) => [
+    `${role} ${type} ${ref}`,
+    ...names.map(({ attribute, value }) => `${attribute}=${value}`),
+  ]);
+
+describe("a create", () => {
+  test("gives its names to the new id, with what the target says of it", () => {
+    const row = extract(
+      { scim: create, facts: { userName: "ada", emails: ["a@x", "a@x"] } },
+      { status: 201, scim: { resourceId: "u-1" }, facts: { userName: "ada", displayName: "Ada" } },
+    );
+    expect(names(row)).toEqual([["s User u-1", "userName=ada", "email=a@x", "displayName=Ada"]]);
+    expect(row).toMatchObject({ resourceId: "u-1", closedSeq: 9, about: { ref: "u-1", isChange: true } });
+  });
+
+  test.each<[string, Answered | undefined]>([
+    ["open", undefined],
+    ["refused", { status: 409 }],
+    ["not sent", { outcome: "not_sent" }],
+    ["without an id in the answer", { status: 201 }],
+    ["unknown", { outcome: "unknown" }],
+  ])("that is %s keeps its names to itself", (_, answered) => {
+    const row = extract({ scim: create, facts: { userName: "ada" } }, answered);
+    expect(names(row)).toEqual([[`s User ?${TXN}`, "userName=ada"]]);
+    expect(row.about?.ref).toBe(`?${TXN}`);
+    expect(row.resourceId).toBeUndefined();
+  });
+
+  test("without names touches nothing", () => {
+    expect(extract({ scim: create }, { status: 400 }).touched).toEqual([]);
+  });
+});
+
+describe("an update", () => {
+  test.each<[string, Answered, boolean]>([
+    ["answered", { status: 204 }, true],
+    ["unknown", { outcome: "unknown" }, true],
+    ["with a lost answer", { outcome: "incomplete", status: 200 }, true],
+    ["refused", { status: 404 }, false],
+    ["not sent", { outcome: "not_sent" }, false],
+  ])("%s", (_, answered, isTaken) => {
+    const row = extract({ scim: update, facts: { displayName: "New" } }, answered);
+    expect(names(row)).toEqual(
+      isTaken ? [["s User u-1", "displayName=New"]] : [["s User u-1"], [`s User ?${TXN}`, "displayName=New"]],
+    );
+    expect(row.about).toMatchObject({ ref: "u-1", isChange: isTaken });
+  });
+
+  test("of /Me is one of a user", () => {
+    const scim = { action: "update", resourceType: "Me", effects: [], paths: [] };
+    const row = extract({ scim }, { status: 200, scim: { resourceId: "u-1" } });
+    expect(names(row)).toEqual([["s User u-1"]]);
+    expect(row.resourceType).toBe("Me");
+  });
+
+  test("names members once each, added, removed or put in place", () => {
+    const facts = { members: { added: ["a", "b"], removed: ["c", "a"], replaced: ["d", "", 7] } };
+    const row = extract({ scim: { ...update, resourceType: "Group" }, facts }, { status: 204 });
+    expect(row.touched.map(({ role, ref }) => `${role} ${ref}`)).toEqual([
+      "s u-1",
+      "m okta:a",
+      "m okta:b",
+      "m okta:c",
+      "m okta:d",
+    ]);
+  });
+});
+
+test("a read gives no names and changes nothing", () => {
+  const scim = { action: "read", resourceType: "User", resourceId: "u-1", effects: [], paths: [] };
+  const row = extract({ scim, facts: { filter: "x" } }, { status: 200 });
+  expect(row.touched).toEqual([{ type: "User", ref: "u-1", role: "s", isChange: false, names: [] }]);
+});
+
+test("what was redacted is nobody's name", () => {
+  const facts = {
+    userName: "[redacted]",
+    formattedName: "Ada [redacted]",
+    displayName: " ",
+    emails: ["a@x", "[redacted]"],
+  };
+  expect(names(extract({ scim: { ...update }, facts }, { status: 204 }))).toEqual([
+    ["s User u-1", "email=a@x"],
+  ]);
+});
+
+describe("a Bulk", () => {
+  const scim = (operations: object[]) => ({
+    action: "bulk",
+    resourceType: "Bulk",
+    effects: [],
+    paths: [],
+    operations,
+  });
+  const operation = (index: number, action: string, more: object = {}) => ({
+    index,
+    action,
+    resourceType: "User",
+    effects: [],
+    ...more,
+  });
+
+  test("touches each operation's resource by its own outcome", () => {
+    const row = extract(
+      {
+        scim: scim([
+          operation(0, "create"),
+          operation(1, "create"),
+          operation(2, "delete", { resourceId: "u-3" }),
+        ]),
+        facts: {
+          operations: [
+            { index: 0, facts: { userName: "ada" } },
+            { index: 1, facts: { userName: "bob" } },
+          ],
+        },
+      },
+      {
+        status: 200,
+        scim: {
+          operations: [
+            { index: 1, status: 409 },
+            { index: 0, status: 201, resourceId: "u-1" },
+          ],
+        },
+      },
+    );
+    expect(names(row)).toEqual([
+      ["s User u-1", "userName=ada"],
+      [`s User ?${TXN}/1`, "userName=bob"],
+      ["s User u-3"],
+    ]);
+    expect(row.operations).toBe(3);
+    expect(row.about).toBeUndefined();
+  });
+
+  test("that the target refused as a whole changed nothing", () => {
+    const row = extract(
+      {
+        scim: scim([operation(0, "update", { resourceId: "u-1" })]),
+        facts: { operations: [{ index: 0, facts: { userName: "ada" } }] },
+      },
+      { status: 413 },
+    );
+    expect(names(row)).toEqual([["s User u-1"], [`s User ?${TXN}/0`, "userName=ada"]]);
+    expect(row.touched.some(({ isChange }) => isChange)).toBe(false);
+  });
+
+  test("resolves bulkId references by the outcomes", () => {
+    const row = extract(
+      {
+        scim: scim([operation(0, "create"), operation(1, "create", { resourceType: "Group" })]),
+        facts: { operations: [{ index: 1, facts: { members: { added: ["bulkId:b", "bulkId:gone"] } } }] },
+        body: {
+          Operations: [
+            { method: "POST", path: "/Users", bulkId: "b" },
+            { method: "POST", path: "/Groups" },
+          ],
+        },
+      },
+      {
+        status: 200,
+        scim: {
+          operations: [
+            { index: 0, status: 201, resourceId: "u-1" },
+            { index: 1, status: 201, resourceId: "g-1" },
+          ],
+        },
+      },
+    );
+    expect(row.touched.map(({ role, ref }) => `${role} ${ref}`)).toEqual(["s u-1", "s g-1", "m u-1"]);
+  });
+
+  test("of several changes to one resource has it once", () => {
+    const row = extract(
+      {
+        scim: scim([
+          operation(0, "update", { resourceId: "u-1" }),
+          operation(1, "update", { resourceId: "u-1" }),
+        ]),
+      },
+      {
+        status: 200,
+        scim: {
+          operations: [
+            { index: 0, status: 200 },
+            { index: 1, status: 400 },
+          ],
+        },
+      },
+    );
+    expect(row.touched).toEqual([{ type: "User", ref: "u-1", role: "s", isChange: true, names: [] }]);
+  });
+});
+
+describe("what is too much is cut, and said to be", () => {
+  test("members", () => {
+    const added = Array.from({ length: 10_050 }, (_, index) => `m-${index}`);
+    const row = extract(
+      { scim: { ...update, resourceType: "Group" }, facts: { members: { added } } },
+      { status: 204 },
+    );
+    expect(row.touched.length).toBe(10_000);
+    expect(row.isCut).toBe(true);
+  });
+
+  test("names", () => {
+    const row = extract(
+      { scim: update, facts: { emails: Array.from({ length: 80 }, (_, i) => `a${i}@x`) } },
+      { status: 204 },
+    );
+    expect(row.touched[0]?.names.length).toBe(64);
+    expect(row.isCut).toBe(true);
+  });
+
+  test("a long value, and facts that were cut before", () => {
+    expect(extract({ scim: update, facts: { userName: "x".repeat(257) } }, { status: 204 }).isCut).toBe(true);
+    expect(extract({ scim: update, facts: { userName: "x", truncated: true } }, { status: 204 }).isCut).toBe(
+      true,
+    );
+    expect(extract({ scim: update, facts: { userName: "x" } }, { status: 204 }).isCut).toBe(false);
+  });
+});
