@@ -239,7 +239,7 @@ describe("the credential that the target was called with", () => {
     const before = tokens.length;
     await create(created);
     expect(target.journal().at(-1)?.headers.authorization).toBe(`Bearer ${tokens.at(-1)}`);
-    expect((await create(says(answer(401, "{}")))).status).toBe(401);
+    expect((await create(says(answer(401, "{}")))).status).toBe(502);
     await create(created);
     await create(created);
     expect(tokens.length).toBe(before + 1);
