@@ -142,7 +142,7 @@ function indexSchema() {
         .min(0.01)
         .max(1)
         .describe(
-          "Share of one processor core that making the search index may take; what it cannot keep up with is searchable later.",
+          "Share of the time that making the search index may be at work; what it cannot keep up with is searchable later.",
         )
         .default(0.25),
     })

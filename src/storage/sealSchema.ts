@@ -20,11 +20,11 @@ CREATE TABLE ${schema}.data_key (
   wrapped bytea NOT NULL
 );
 
--- Whose key it is; an account may have several. account: keyed digest of connector, resource type and id.
+-- Whose key it is; an account may have several. account: keyed digest of connector, resource type and id. Without an
+-- index: one over digests would cost every create a page somewhere, and only an erasure asks, which can read it all.
 CREATE TABLE ${schema}.data_key_account (
   account bytea NOT NULL,
-  key bytea NOT NULL,
-  PRIMARY KEY (account, key)
+  key bytea NOT NULL
 );
 
 SELECT ${schema}.make_append_only(name) FROM unnest(ARRAY['data_key', 'data_key_account']) AS name;

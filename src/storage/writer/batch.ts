@@ -170,10 +170,12 @@ SELECT ${rows("bigint", "text", "bytea", "text", "uuid")}, $${++parameters}::uui
 SELECT ${rows("bigint", "text", "bytea")} FROM head)`
     : "";
   // Not there before, unless an earlier try was committed after all and its proof was lost.
-  const sealing = (table: string, columns: string) =>
-    `, ${table}s AS (INSERT INTO ${schema}.${table} (${columns}) SELECT ${rows("bytea", "bytea")} FROM head ON CONFLICT DO NOTHING)`;
-  const keys = parts.keys ? sealing("data_key", "id, wrapped") : "";
-  const accounts = parts.accounts ? sealing("data_key_account", "account, key") : "";
+  const keys = parts.keys
+    ? `, keys AS (INSERT INTO ${schema}.data_key (id, wrapped) SELECT ${rows("bytea", "bytea")} FROM head ON CONFLICT DO NOTHING)`
+    : "";
+  const accounts = parts.accounts
+    ? `, accounts AS (INSERT INTO ${schema}.data_key_account (account, key) SELECT ${rows("bytea", "bytea")} FROM head)`
+    : "";
   return `WITH head AS MATERIALIZED (${head})${outcomes}${attachments}${keys}${accounts}\n${entries}`;
 }
 
