@@ -190,13 +190,14 @@ async function listen(
     });
   }
   const adminUrl = await bind(admin, config.admin.listen, adminTls !== undefined);
-  closers.push(async () => {
+  const closeAdmin = async () => {
     const isClosed = closeServer(admin);
     // A live view never ends by itself.
     const timer = setTimeout(() => admin.closeAllConnections(), ADMIN_GRACE_MS);
     await isClosed;
     clearTimeout(timer);
-  });
+  };
+  closers.push(closeAdmin);
   const index = new IndexThread({
     ledgers: [...ledgers.all.values()].map((ledger) => indexSettings(config, ledger)),
     log,
@@ -223,7 +224,8 @@ async function listen(
       await new Promise((resolve) => setTimeout(resolve, 20));
     scim.closeAllConnections();
     await isClosed;
-    // What was looked at up to here stands before the end.
+    // Nobody looks any more, and what was looked at stands before the end.
+    await closeAdmin();
     await adminContext.settle();
     await recordEvent(ledgers, log, "instance-stopped", {});
     for (const close of closers.reverse()) await close();

@@ -35,7 +35,12 @@ export class SealError extends Error {
   override readonly name = "SealError";
 }
 
+/** Wrapped under a key that is not in the file. */
+class UnknownKeyError extends SealError {}
+
 export const DATA_KEY_BYTES = 32;
+/** Whoever changes the database must not have the file read all the time. */
+const REREAD_MS = 1_000;
 const CIPHER = "aes-256-gcm";
 const KEK_ID_BYTES = 8;
 const NONCE_BYTES = 12;
@@ -50,9 +55,36 @@ export function generateSealingKey(older?: { text: string; path: string }): stri
   return `${JSON.stringify({ keys: [made, ...kept] }, null, 2)}\n`;
 }
 
-/** Loads a key file for the ledger with this origin. @throws {KeyError} */
+/**
+ * Loads a key file for the ledger with this origin. Where a key is met that the file did not hold, the file is read again:
+ * a new key is put in front on one machine first, and no other may call what it sealed damaged. @throws {KeyError}
+ */
 export function loadSealingKey(path: string, origin: string): SealingKey {
-  return createSealingKey(readJwks(readKeyFile(path), path), origin);
+  let current = createSealingKey(readJwks(readKeyFile(path), path), origin);
+  let readAt = Number.NEGATIVE_INFINITY;
+  const reload = () => {
+    if (performance.now() - readAt < REREAD_MS) return;
+    readAt = performance.now();
+    try {
+      current = createSealingKey(readJwks(readKeyFile(path), path), origin);
+    } catch (cause) {
+      // It is being replaced, or was lost: what is in memory goes on.
+      if (!(cause instanceof KeyError)) throw cause;
+    }
+  };
+  return {
+    derive: (purpose) => current.derive(purpose),
+    wrap: (dataKey, id) => current.wrap(dataKey, id),
+    unwrap: (wrapped, id) => {
+      try {
+        return current.unwrap(wrapped, id);
+      } catch (cause) {
+        if (!(cause instanceof UnknownKeyError)) throw cause;
+        reload();
+        return current.unwrap(wrapped, id);
+      }
+    },
+  };
 }
 
 /** The sealing key over keys in memory, newest first. */
@@ -80,7 +112,7 @@ export function createSealingKey(keys: readonly Uint8Array[], origin: string): S
       const ring = rings.find((one) => kekId.equals(one.id));
       if (!ring) {
         const held = rings.map((one) => one.id.toString("hex")).join(", ");
-        throw new SealError(`wrapped under key ${kekId.toString("hex")}; the key file holds ${held}`);
+        throw new UnknownKeyError(`wrapped under key ${kekId.toString("hex")}; the key file holds ${held}`);
       }
       const nonce = wrapped.subarray(KEK_ID_BYTES, KEK_ID_BYTES + NONCE_BYTES);
       const tagAt = WRAPPED_BYTES - TAG_BYTES;

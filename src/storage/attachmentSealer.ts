@@ -49,6 +49,9 @@ export async function readNewestDataKey(
   query: Query,
   schema: string,
 ): Promise<{ id: Uint8Array; wrapped: Uint8Array } | undefined> {
+  // A ledger of before version 3 has none, and may have a million attachments to look through for it.
+  const [any] = await query(`SELECT 1 FROM ${schema}.data_key LIMIT 1`, []);
+  if (!any) return undefined;
   const [row] = await query<{ id: Buffer; wrapped: Buffer }>(
     `SELECT k.id, k.wrapped FROM (SELECT substring(content FROM 6 FOR 32) AS id FROM ${schema}.attachment WHERE salt IS NULL ORDER BY seq DESC, name DESC LIMIT 1) a JOIN ${schema}.data_key k ON k.id = a.id`,
     [],

@@ -52,6 +52,27 @@ test("a new key in front seals, the old ones still open, and what is derived sta
   expect(newer.derive("account")).toEqual(older.derive("account"));
 });
 
+test("a file that was given a new key while it is in use is read again when that key is met", async () => {
+  const path = join(dir, "living.jwks");
+  const text = generateSealingKey();
+  await saveKey(path, text);
+  const running = loadSealingKey(path, ORIGIN);
+  const old = running.wrap(dataKey, id);
+  await rm(path);
+  await saveKey(path, generateSealingKey({ text, path }));
+  const restarted = loadSealingKey(path, ORIGIN);
+  const wrapped = restarted.wrap(dataKey, id);
+  expect(Buffer.from(running.unwrap(wrapped, id))).toEqual(Buffer.from(dataKey));
+  expect(Buffer.from(running.unwrap(old, id))).toEqual(Buffer.from(dataKey));
+  // From now on it wraps as the others do.
+  expect(Buffer.from(running.wrap(dataKey, id)).subarray(0, 8)).toEqual(Buffer.from(wrapped).subarray(0, 8));
+  // A key that is in no file stays unknown, and a file that is gone changes nothing.
+  await rm(path);
+  const strange = createSealingKey([new Uint8Array(32).fill(9)], ORIGIN).wrap(dataKey, id);
+  expect(() => running.unwrap(strange, id)).toThrow(SealError);
+  expect(Buffer.from(running.unwrap(wrapped, id))).toEqual(Buffer.from(dataKey));
+});
+
 test("what is derived is bound to origin and purpose, and tells nothing of the key", () => {
   const secret = new Uint8Array(32).fill(1);
   const key = createSealingKey([secret], ORIGIN);
