@@ -167,5 +167,7 @@ function kept(facts: Facts, text: string): string {
   if (/^\s*[{[]/.test(text) && text.includes('"')) return "[redacted]";
   if (text.length <= maxTextLength) return text;
   facts.truncated = true;
-  return text.slice(0, maxTextLength);
+  // Never in the middle of a character: its half is no text, and bytes of UTF-8 cannot hold it.
+  const isSplit = (text.codePointAt(maxTextLength - 1) ?? 0) > 0xffff;
+  return text.slice(0, isSplit ? maxTextLength - 1 : maxTextLength);
 }

@@ -133,7 +133,7 @@ test("the ledger knows what the server had at every moment", async () => {
   let compared = 0;
   let partial = 0;
   for (const [key, own] of Map.groupBy(placed, (write) => write.key)) {
-    const steps = replay(own);
+    const steps = [...replay(own)];
     for (let index = own[0]?.index ?? 0; index < snapshots.length; index++) {
       const step = steps.findLast(({ placed }) => placed.index <= index);
       if (step === undefined) continue;
@@ -302,7 +302,7 @@ function compareBlind(placed: readonly Placed[]): number {
       const { answer, ...write } = step.write;
       return write.action === "create" && answer !== undefined ? step : { ...step, write };
     });
-    const steps = replay(blind);
+    const steps = [...replay(blind)];
     for (const { placed, after } of steps) {
       const { index } = placed;
       // Of the operations of one Bulk, the last.

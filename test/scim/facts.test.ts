@@ -72,6 +72,17 @@ describe("facts", () => {
     expect(understand(post("/Users", { userName: "x".repeat(5000) })).facts.userName).toHaveLength(1024);
   });
 
+  test("cut between two characters, never within one", () => {
+    const beginning = "x".repeat(1023);
+    for (const character of ["\u{1f600}", "\u{1d49c}"]) {
+      const { facts } = understand(post("/Users", { userName: `${beginning}${character}y` }));
+      expect(facts).toMatchObject({ userName: beginning, truncated: true });
+    }
+    const whole = `${"x".repeat(1022)}\u{1f600}`;
+    expect(understand(post("/Users", { userName: `${whole}y` })).facts.userName).toBe(whole);
+    expect(understand(post("/Users", { userName: whole })).facts).toMatchObject({ userName: whole });
+  });
+
   test("a search request's filter", () => {
     const searched = understand(post("/Users/.search", { filter: 'userName sw "a"' }));
     expect(searched).toMatchObject({ action: "search", parsed: true, facts: { filter: 'userName sw "a"' } });

@@ -3,15 +3,14 @@
 
 import { z } from "zod";
 import { parseQuery } from "../../scim/search/query.ts";
-import { presencesOf } from "../../scim/state/membership.ts";
-import { replay } from "../../scim/state/replay.ts";
 import type { AccountSummary } from "../../storage/accounts/accountReader.ts";
 import { chooseLedger } from "../access.ts";
 import type { AuditContext, Auditor, NamedLedger } from "../context.ts";
+import { heavyReading } from "../desk/turns.ts";
 import { auditorOperation, type Operation } from "../http/operation.ts";
 import { integer } from "../http/parameter.ts";
 import { coversSchema } from "../search/request.ts";
-import { readHistory } from "./readHistory.ts";
+import { fullAllowance, readHistory } from "./readHistory.ts";
 import {
   ACCOUNT_PARAMETERS,
   ACCOUNT_PROBLEMS,
@@ -22,12 +21,13 @@ import {
   showAccount,
   typeOf,
 } from "./request.ts";
-import { stateAfter, timelineOf, writesTo, writesUntil } from "./timeline.ts";
+import { presencesAfter, type StateAt, stateAfter, timelineOf, writesTo, writesUntil } from "./timeline.ts";
 
 export const TAG = "Accounts";
 
-/** Groups whose histories are looked through for one member. */
+/** Groups whose histories are looked through for one member, and their transactions in all. */
 const MAX_GROUPS = 200;
+const MAX_GROUP_TRANSACTIONS = 50_000;
 
 const seq = z.int().min(0);
 
@@ -90,7 +90,7 @@ const answer = z.strictObject({
   isCut: z
     .boolean()
     .describe(
-      "The history is so long that its beginning was not looked at: then more is unknown than need be.",
+      "The history, or those of the groups, is so long that its beginning was not looked at: then more is unknown than need be.",
     ),
   memberships: z.array(membershipSchema).describe("Groups over time; whatever the moment."),
 });
@@ -113,17 +113,18 @@ async function showHistory(
   const moment = parseMoment(asked.at);
   const covers = await ledger.search.covers();
   const places = await accounts.transactionsOf(account.account, MAX_TRANSACTIONS);
-  const { happenings, isCut } = await readHistory(ledger, places);
+  const { happenings, isCut } = await readHistory(ledger, account.connector, places, fullAllowance());
   let id: string | undefined;
-  const writes = writesTo(happenings, account.type, (candidate) => {
+  const writes = await writesTo(happenings, account.type, (candidate) => {
     if (candidate === id) return true;
     const isOwn = accounts.isIdOf(account, candidate);
-    if (isOwn) id = candidate;
+    // The recorded form, which may be a token, only where no transaction tells the clear one.
+    if (isOwn && (id === undefined || candidate !== account.ref)) id = candidate;
     return isOwn;
   });
-  const steps = replay(writes);
   const shown = asked.changes === 0 ? [] : happenings.slice(-asked.changes);
-  const memberships = id === undefined ? [] : await readMemberships(ledger, account, id);
+  const { changes, last } = await timelineOf(shown, writes);
+  const groups = id === undefined ? undefined : await readMemberships(ledger, account, id);
   const seqs = happenings.map(({ seq }) => seq);
   context.looked(ledger.name, {
     auditor,
@@ -137,33 +138,48 @@ async function showHistory(
     covers,
     account: showAccount(account, id),
     at: asked.at ?? null,
-    ...mutable(stateAfter(moment === undefined ? steps : replay(writesUntil(writes, moment)))),
-    changes: timelineOf(shown, steps),
+    ...mutable(moment === undefined ? last : await stateAfter(writesUntil(writes, moment))),
+    changes,
     omitted: happenings.length - shown.length,
-    isCut: isCut || places.length === MAX_TRANSACTIONS,
-    memberships,
+    isCut: isCut || places.length === MAX_TRANSACTIONS || groups?.isCut === true,
+    memberships: groups?.memberships ?? [],
   };
 }
 
-/** The groups that an account was in. */
+interface Memberships {
+  memberships: z.input<typeof membershipSchema>[];
+  /** Whether some of the groups' transactions were not looked at. */
+  isCut: boolean;
+}
+
+/** The groups that an account was in; together they may take as much memory as one history. */
 async function readMemberships(
   ledger: NamedLedger,
   account: AccountSummary,
   id: string,
-): Promise<z.input<typeof membershipSchema>[]> {
+): Promise<Memberships> {
   const { accounts } = ledger;
-  const found: z.input<typeof membershipSchema>[] = [];
-  for (const group of await accounts.groupsOf(account, MAX_GROUPS)) {
-    const places = await accounts.membershipTransactions(group, account, MAX_TRANSACTIONS);
-    const { happenings } = await readHistory(ledger, places);
+  const memberships: z.input<typeof membershipSchema>[] = [];
+  const groups = await accounts.groupsOf(account, MAX_GROUPS);
+  const allowance = fullAllowance();
+  let left = MAX_GROUP_TRANSACTIONS;
+  let isCut = groups.length === MAX_GROUPS;
+  for (const group of groups) {
+    const limit = Math.min(left, MAX_TRANSACTIONS);
+    if (limit === 0 || allowance.bytes <= 0) return sorted(memberships, true);
+    const places = await accounts.membershipTransactions(group, account, limit);
+    left -= places.length;
+    const history = await readHistory(ledger, group.connector, places, allowance);
+    isCut ||= history.isCut || places.length === limit;
     let groupId: string | undefined;
-    const writes = writesTo(happenings, group.type, (candidate) => {
+    const writes = await writesTo(history.happenings, group.type, (candidate) => {
       if (candidate !== groupId && !accounts.isIdOf(group, candidate)) return false;
       groupId = candidate;
       return true;
     });
-    for (const { from, isFromKnown, to, isCertain } of presencesOf(replay(writes), id)) {
-      found.push({
+    const { presences } = await presencesAfter(writes, id);
+    for (const { from, isFromKnown, to, isCertain } of presences) {
+      memberships.push({
         group: group.names.displayName ?? null,
         id: groupId ?? group.ref,
         from: placeOf(from.happening),
@@ -173,7 +189,11 @@ async function readMemberships(
       });
     }
   }
-  return found.sort((a, b) => a.from.seq - b.from.seq);
+  return sorted(memberships, isCut);
+}
+
+function sorted(memberships: Memberships["memberships"], isCut: boolean): Memberships {
+  return { memberships: memberships.sort((a, b) => a.from.seq - b.from.seq), isCut };
 }
 
 /** When a transaction took effect: when its outcome was recorded, if one was. */
@@ -191,7 +211,7 @@ export function placeOf({
   return { seq: closedSeq ?? seq, time: closedTime ?? time };
 }
 
-function mutable({ exists, state, unknown, uncertain, redacted }: ReturnType<typeof stateAfter>) {
+function mutable({ exists, state, unknown, uncertain, redacted }: StateAt) {
   return { exists, state, unknown: [...unknown], uncertain: [...uncertain], redacted: [...redacted] };
 }
 
@@ -228,7 +248,10 @@ const getAccount = auditorOperation(
     const connectors = connectorsFor(auditor, query.connector);
     const found = await ledger.accounts.byId(typeOf(params.type), params.id, connectors);
     const account = requireAccount(found);
-    return { kind: "json", body: await showHistory(context, auditor, ledger, account, query) };
+    const body = await heavyReading.run(context, auditor, () =>
+      showHistory(context, auditor, ledger, account, query),
+    );
+    return { kind: "json", body };
   },
 );
 
@@ -255,7 +278,10 @@ const getAccountByName = auditorOperation(
     });
     const isNow = ({ names }: AccountSummary) => names.userName?.toLowerCase() === userName.toLowerCase();
     const account = requireAccount([...found.filter(isNow), ...found]);
-    return { kind: "json", body: await showHistory(context, auditor, ledger, account, query) };
+    const body = await heavyReading.run(context, auditor, () =>
+      showHistory(context, auditor, ledger, account, query),
+    );
+    return { kind: "json", body };
   },
 );
 

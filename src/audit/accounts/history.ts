@@ -5,7 +5,12 @@
 import type { Entry } from "../../ledger/entry.ts";
 import type { StoredEntry } from "../../ledger/verify.ts";
 import { parseStrictJson, stringMember } from "../../scim/json.ts";
-import { changesOf, type RecordedBody, type ResourceChange } from "../../scim/state/recordedWrite.ts";
+import {
+  changesOf,
+  type RecordedBody,
+  type RecordedWrite,
+  type ResourceChange,
+} from "../../scim/state/recordedWrite.ts";
 import { peekClaims } from "../../storage/accounts/peekLeaf.ts";
 
 type Request = Extract<Entry, { type: "request" | "refusal" }>;
@@ -39,8 +44,10 @@ export function happeningOf(
   const request = peekClaims(requestRow.leaf);
   if (request?.type !== "request" && request?.type !== "refusal") return undefined;
   const outcome = outcomeRow && peekClaims(outcomeRow.leaf);
-  const isOutcome = outcome?.type === "response" && outcome.txn === request.txn;
+  const isOutcome =
+    outcome?.type === "response" && outcome.txn === request.txn && outcome.connector === request.connector;
   const response = isOutcome ? outcome : undefined;
+  const recorded = recordedOf(request, requestRow, response, outcomeRow);
   let changes: readonly ResourceChange[] | undefined;
   return {
     seq: request.seq,
@@ -55,33 +62,36 @@ export function happeningOf(
     outcome: request.type === "refusal" ? "refused" : (response?.outcome ?? "open"),
     status: response?.status,
     changes: () => {
-      changes ??= readChanges(request, requestRow, response, outcomeRow);
+      changes ??= recorded ? changesOf(recorded) : [];
       return changes;
     },
   };
 }
 
-function readChanges(
+/** Only what the changes are read from: thousands of whole leaves would fill the memory. */
+function recordedOf(
   request: Request,
   requestRow: StoredEntry,
   response: Response | undefined,
   outcomeRow: StoredEntry | undefined,
-): readonly ResourceChange[] {
-  if (request.type === "refusal") return [];
+): RecordedWrite | undefined {
+  if (request.type === "refusal") return undefined;
   // Without facts the id is the leaf's own: they are read only where that is a token, or where there was a query.
   const { resourceId = request.scim.resourceId, query } = factsOf(requestRow);
   const body = bodyOf(request, requestRow);
   const answer = response && outcomeRow && bodyOf(response, outcomeRow);
-  return changesOf({
+  const answeredId = response?.scim?.resourceId;
+  return {
     action: request.scim.action,
     resourceType: request.scim.resourceType,
     ...(resourceId === undefined ? {} : { resourceId }),
+    ...(typeof answeredId === "string" ? { answeredId } : {}),
     ...(query === undefined ? {} : { query }),
     ...(response === undefined ? {} : { outcome: response.outcome }),
     ...(response?.status === undefined ? {} : { status: response.status }),
     ...(body ? { request: body } : {}),
     ...(answer ? { answer } : {}),
-  });
+  };
 }
 
 function bodyOf(claims: Entry, row: StoredEntry): RecordedBody | undefined {

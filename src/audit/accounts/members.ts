@@ -1,13 +1,13 @@
 // Who was in a group at a moment, and since when.
 
 import { z } from "zod";
-import { membersAt, presencesOf } from "../../scim/state/membership.ts";
-import { lastState, replay } from "../../scim/state/replay.ts";
+import { membersAt } from "../../scim/state/membership.ts";
 import { chooseLedger } from "../access.ts";
+import { heavyReading } from "../desk/turns.ts";
 import { auditorOperation } from "../http/operation.ts";
 import { coversSchema } from "../search/request.ts";
 import { connectorsFor, placeOf, placeSchema, TAG } from "./account.ts";
-import { readHistory } from "./readHistory.ts";
+import { fullAllowance, readHistory } from "./readHistory.ts";
 import {
   ACCOUNT_PARAMETERS,
   ACCOUNT_PROBLEMS,
@@ -17,7 +17,7 @@ import {
   requireAccount,
   showAccount,
 } from "./request.ts";
-import { writesTo, writesUntil } from "./timeline.ts";
+import { presencesAfter, writesTo, writesUntil } from "./timeline.ts";
 
 /** GET /audit/v1/groups/{id}/members */
 export const listMembers = auditorOperation(
@@ -56,15 +56,16 @@ export const listMembers = auditorOperation(
     const group = requireAccount(await accounts.byId("Group", params.id, connectors));
     const moment = parseMoment(query.at);
     const covers = await ledger.search.covers();
-    const places = await accounts.transactionsOf(group.account, MAX_TRANSACTIONS);
-    const { happenings } = await readHistory(ledger, places);
-    const writes = writesTo(happenings, "Group", (id) => accounts.isIdOf(group, id));
-    const steps = replay(writesUntil(writes, moment));
-    const state = lastState(steps);
-    const { members, isWhole } = membersAt(state);
-    const since = new Map(presencesOf(steps).flatMap((one) => (one.to === undefined ? [[one.id, one]] : [])));
+    const { presences, last, seqs } = await heavyReading.run(context, auditor, async () => {
+      const places = await accounts.transactionsOf(group.account, MAX_TRANSACTIONS);
+      const { happenings } = await readHistory(ledger, group.connector, places, fullAllowance());
+      const writes = await writesTo(happenings, "Group", (id) => accounts.isIdOf(group, id));
+      const own = writesUntil(writes, moment);
+      return { ...(await presencesAfter(own)), seqs: own.map(({ opened }) => opened) };
+    });
+    const { members, isWhole } = membersAt(last);
+    const since = new Map(presences.flatMap((one) => (one.to === undefined ? [[one.id, one]] : [])));
     const names = await accounts.namesOfIds(group.connector, [...members.keys()]);
-    const seqs = steps.map(({ placed }) => placed.opened);
     context.looked(ledger.name, {
       auditor,
       kind: "members",
@@ -79,7 +80,7 @@ export const listMembers = auditorOperation(
         covers,
         group: showAccount(group, params.id),
         at: query.at ?? null,
-        exists: state.exists,
+        exists: last.exists,
         members: [...members].map(([id, isCertain]) => {
           const presence = since.get(id);
           return {

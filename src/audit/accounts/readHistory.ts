@@ -1,6 +1,8 @@
 // Reads the transactions of an account: their places from the index, their entries from the ledger in batches, the newest
-// first. Bounded: a history with more bodies than fit into memory loses its beginning, and says so.
+// first. Bounded: a history with more bodies than fit into memory loses its beginning, and says so. The index is not
+// signed: a transaction of which the leaf names another connector than the account's is no part of its history.
 
+import { setImmediate as pause } from "node:timers/promises";
 import type { TransactionPlace } from "../../storage/accounts/accountReader.ts";
 import type { NamedLedger } from "../context.ts";
 import { type Happening, happeningOf } from "./history.ts";
@@ -9,6 +11,12 @@ const TRANSACTIONS_AT_ONCE = 500;
 /** Bytes of attachments; parsed they are some ten times as much. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
+/** What may still be read; histories that share one take from it by turns. */
+export interface Allowance {
+  /** Of attachments. The last transaction may be more than what is left. */
+  bytes: number;
+}
+
 export interface History {
   /** In the order of the ledger. */
   readonly happenings: readonly Happening[];
@@ -16,27 +24,36 @@ export interface History {
   readonly isCut: boolean;
 }
 
-/** The transactions at these places, which are in the order of the ledger; what is not there or not readable is left out. */
+/** What one answer may read. */
+export function fullAllowance(): Allowance {
+  return { bytes: MAX_BYTES };
+}
+
+/**
+ * The transactions at these places, which are in the order of the ledger; what is not there, not readable or not of this
+ * connector is left out.
+ */
 export async function readHistory(
   { accounts }: Pick<NamedLedger, "accounts">,
+  connector: string,
   places: readonly TransactionPlace[],
+  allowance: Allowance,
 ): Promise<History> {
-  const batches: Happening[][] = [];
-  let bytes = 0;
-  let end = places.length;
-  for (; end > 0 && bytes < MAX_BYTES; end -= TRANSACTIONS_AT_ONCE) {
-    const batch = places.slice(Math.max(0, end - TRANSACTIONS_AT_ONCE), end);
-    const seqs = batch.flatMap(({ seq, closedSeq }) => (closedSeq === undefined ? [seq] : [seq, closedSeq]));
-    const rows = await accounts.entriesAt(seqs);
-    for (const { attachments = [] } of rows.values())
-      for (const { content } of attachments) bytes += content.length;
-    batches.push(
-      batch.flatMap(({ seq, closedSeq }) => {
-        const request = rows.get(seq);
-        const outcome = closedSeq === undefined ? undefined : rows.get(closedSeq);
-        return (request && happeningOf(request, outcome)) ?? [];
-      }),
-    );
+  const found: Happening[] = [];
+  const newest = [...places].reverse();
+  let at = 0;
+  while (at < newest.length && allowance.bytes > 0) {
+    const batch = newest.slice(at, at + TRANSACTIONS_AT_ONCE);
+    const { rows, taken, bytes } = await accounts.entriesAt(batch, allowance.bytes);
+    for (const { seq, closedSeq } of batch.slice(0, taken)) {
+      const request = rows.get(seq);
+      const happening =
+        request && happeningOf(request, closedSeq === undefined ? undefined : rows.get(closedSeq));
+      if (happening?.connector === connector) found.push(happening);
+    }
+    allowance.bytes -= bytes;
+    at += taken;
+    await pause();
   }
-  return { happenings: batches.reverse().flat(), isCut: end > 0 };
+  return { happenings: found.reverse(), isCut: at < newest.length };
 }

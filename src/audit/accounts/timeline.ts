@@ -1,10 +1,14 @@
 // An account's history from its transactions: each change with what it made of each attribute, and the state at a moment.
 // A moment is a place in the ledger or a time: a write whose outcome was not yet recorded then may or may not have been
 // done then, and what it touches is uncertain at that moment, whatever became of it.
+// Long histories are worked on a few hundred transactions at a time: the same thread passes writes on, and these go first.
 
+import { setImmediate as pause } from "node:timers/promises";
 import { describeState, type JsonValue } from "../../scim/state/describe.ts";
 import { type Difference, diffStates } from "../../scim/state/diff.ts";
-import { lastState, type PlacedWrite, type Step } from "../../scim/state/replay.ts";
+import { type Presence, Presences } from "../../scim/state/membership.ts";
+import { anyResource, verdictOf } from "../../scim/state/recordedWrite.ts";
+import { type PlacedWrite, replay, type Step } from "../../scim/state/replay.ts";
 import { neverSeen, type ResourceState } from "../../scim/state/resourceState.ts";
 import type { Happening } from "./history.ts";
 
@@ -42,18 +46,49 @@ export interface StateAt {
   redacted: readonly string[];
 }
 
+/** Transactions, or milliseconds, after which others get their turn: a long body costs some. */
+const AT_ONCE = 100;
+const AT_ONCE_MS = 10;
+
+class Turns {
+  #done = 0;
+  #since = performance.now();
+
+  /** To be called after each piece of work. */
+  async next(): Promise<void> {
+    if (++this.#done < AT_ONCE && performance.now() - this.#since < AT_ONCE_MS) return;
+    await pause();
+    this.#done = 0;
+    this.#since = performance.now();
+  }
+}
+
 /** The writes of these transactions to one resource. */
-export function writesTo(
+export async function writesTo(
   happenings: readonly Happening[],
   type: string,
   isId: (id: string) => boolean,
-): AccountWrite[] {
-  return happenings.flatMap((happening) =>
-    happening
-      .changes()
-      .filter(({ resourceType, resourceId }) => resourceType === type && isId(resourceId))
-      .map(({ write }) => ({ happening, opened: happening.seq, closed: happening.closedSeq, write })),
-  );
+): Promise<AccountWrite[]> {
+  const writes: AccountWrite[] = [];
+  const turns = new Turns();
+  for (const happening of happenings) {
+    for (const { resourceType, resourceId, write } of happening.changes())
+      if (resourceType === anyResource || (resourceType === type && isId(resourceId)))
+        writes.push({ happening, opened: happening.seq, closed: happening.closedSeq, write });
+    await turns.next();
+  }
+  return writes;
+}
+
+/** As `replay`; others get their turn between the steps. */
+export async function* replayByTurns<W extends PlacedWrite>(
+  writes: readonly W[],
+): AsyncGenerator<Step<W>, void, undefined> {
+  const turns = new Turns();
+  for (const step of replay(writes)) {
+    yield step;
+    await turns.next();
+  }
 }
 
 /** The writes as they were known at a moment; undefined: all that is known now. */
@@ -72,41 +107,97 @@ export function writesUntil(writes: readonly AccountWrite[], moment: Moment | un
 }
 
 /** The state that some writes lead to. */
-export function stateAfter(steps: readonly Step<AccountWrite>[]): StateAt {
-  const state = steps.length === 0 ? neverSeen : lastState(steps);
+export async function stateAfter(writes: readonly AccountWrite[]): Promise<StateAt> {
+  let state = neverSeen;
+  for await (const { after } of replayByTurns(writes)) state = after;
+  return describeAt(state);
+}
+
+function describeAt(state: ResourceState): StateAt {
   return { exists: state.exists, ...describeState(state) };
 }
 
-/** Every transaction with what it changed, in the order of the ledger. */
-export function timelineOf(
-  happenings: readonly Happening[],
-  steps: readonly Step<AccountWrite>[],
-): TimelineChange[] {
-  const bySeq = Map.groupBy(steps, ({ placed }) => placed.opened);
-  return happenings.map((happening) => {
-    const own = bySeq.get(happening.seq) ?? [];
-    const first = own[0];
-    const last = own.at(-1);
-    const isUnknown = own.some(({ placed }) => placed.write.verdict === "unknown");
-    return {
-      seq: happening.seq,
-      closedSeq: happening.closedSeq ?? null,
-      txn: happening.txn,
-      time: happening.time,
-      connector: happening.connector,
-      client: happening.client,
-      action: happening.action,
-      effects: [...happening.effects],
-      outcome: happening.outcome,
-      status: happening.status ?? null,
-      verdict: first === undefined ? "refused" : isUnknown ? "unknown" : "applied",
-      diff: first && last ? differences(first, last, isUnknown) : [],
-    };
-  });
+/** The stretches of time in which somebody was in a group, from all of its writes, and its state in the end. */
+export async function presencesAfter(
+  writes: readonly AccountWrite[],
+  only?: string,
+): Promise<{ presences: Presence<AccountWrite>[]; last: ResourceState }> {
+  const presences = new Presences<AccountWrite>(only);
+  let last = neverSeen;
+  for await (const step of replayByTurns(writes)) {
+    presences.take(step);
+    last = step.after;
+  }
+  return { presences: presences.found, last };
 }
 
-/** Of a write of unknown fate: what it asked for, of which nobody knows whether it came to be. */
-function differences(first: Step<AccountWrite>, last: Step<AccountWrite>, isUnknown: boolean): Difference[] {
-  const asked = diffStates(first.before, isUnknown ? last.asked : last.after);
-  return isUnknown ? asked.map((difference) => ({ ...difference, newKnown: false })) : asked;
+/** What a transaction made of the account. */
+interface Made {
+  verdict: TimelineChange["verdict"];
+  diff: Difference[];
+}
+
+/** These transactions with what each changed, in the order of the ledger, and the state after all of the writes. */
+export async function timelineOf(
+  happenings: readonly Happening[],
+  writes: readonly AccountWrite[],
+): Promise<{ changes: TimelineChange[]; last: StateAt }> {
+  const made = new Map<number, Made | undefined>(happenings.map(({ seq }) => [seq, undefined]));
+  let own: Span | undefined;
+  const finish = () => {
+    if (own !== undefined && made.has(own.opened)) made.set(own.opened, madeBy(own));
+  };
+  // Of the states only those at hand are kept: of a group of thousands each is large.
+  let last = neverSeen;
+  for await (const { placed, before, after, asked } of replayByTurns(writes)) {
+    const isUnknown = placed.write.verdict === "unknown";
+    if (own?.opened !== placed.opened) {
+      finish();
+      own = { opened: placed.opened, before, after, asked, isUnknown };
+    } else own = { ...own, after, asked, isUnknown: own.isUnknown || isUnknown };
+    last = after;
+  }
+  finish();
+  const changes = happenings.map((happening) => ({
+    seq: happening.seq,
+    closedSeq: happening.closedSeq ?? null,
+    txn: happening.txn,
+    time: happening.time,
+    connector: happening.connector,
+    client: happening.client,
+    action: happening.action,
+    effects: [...happening.effects],
+    outcome: happening.outcome,
+    status: happening.status ?? null,
+    ...(made.get(happening.seq) ?? { verdict: verdictWithout(happening), diff: [] }),
+  }));
+  return { changes, last: describeAt(last) };
+}
+
+/** All that the writes of one transaction did, which are steps one after the other. */
+interface Span {
+  opened: number;
+  before: ResourceState;
+  after: ResourceState;
+  asked: ResourceState;
+  isUnknown: boolean;
+}
+
+function madeBy({ before, after, asked, isUnknown }: Span): Made {
+  const differences = diffStates(before, asked);
+  // Of a write of unknown fate: what it asked for, of which nobody knows whether it came to be.
+  if (isUnknown) {
+    return { verdict: "unknown", diff: differences.map((one) => ({ ...one, newKnown: false })) };
+  }
+  // Others at the same time may have undone it.
+  const doubted = new Set(asked === after ? [] : diffStates(asked, after).map(({ path }) => path));
+  return {
+    verdict: "applied",
+    diff: differences.map((one) => (doubted.has(one.path) ? { ...one, newKnown: false } : one)),
+  };
+}
+
+/** Of a transaction without any write to the account: of a Bulk those to others may have been done all the same. */
+function verdictWithout({ action, outcome, status }: Happening): TimelineChange["verdict"] {
+  return action === "bulk" ? "refused" : verdictOf(outcome, status);
 }

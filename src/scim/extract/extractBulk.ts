@@ -41,7 +41,7 @@ export function extractBulk(inputs: ExtractInputs, touches: Touches): number {
     if (its?.truncated === true) touches.isCut = true;
     const ref = textAt(operation, "resourceId") ?? textAt(outcome, "resourceId");
     touches.addSubject({
-      type: textAt(operation, "resourceType") ?? "Unknown",
+      type: typeOf(textAt(operation, "resourceType")),
       ref,
       placeholder: `?${txn}/${index}`,
       isWrite: true,
@@ -55,6 +55,11 @@ export function extractBulk(inputs: ExtractInputs, touches: Touches): number {
     }
   }
   return countAt(claimsAt(asClaims(opening.claims), "scim"), "operationCount") ?? operations.length;
+}
+
+/** `/Me` is a user (RFC 7644 §3.11). */
+function typeOf(resourceType = "Unknown"): string {
+  return resourceType === "Me" ? "User" : resourceType;
 }
 
 /** From the leaf or, when they are too many for one, from their attachment. */

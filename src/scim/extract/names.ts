@@ -12,11 +12,16 @@ const TEXTS = ["userName", "externalId", "displayName", "formattedName"] as cons
 /** Of an id that a target gives out. */
 const MAX_ID = 1024;
 
-/** Names among the facts of a request, an answer or a Bulk operation, each at most once. */
+/**
+ * Names among the facts of a request, an answer or a Bulk operation, each at most once, and as UTF-8 can hold them: a lone
+ * surrogate, which JSON can spell and the index's bytes cannot, is U+FFFD before names are told apart.
+ */
 export function namesOf(facts: Claims | undefined): Name[] {
   const names: Name[] = [];
-  const add = (attribute: NameAttribute, value: unknown) => {
-    if (isName(value) && !names.some((name) => name.attribute === attribute && name.value === value))
+  const add = (attribute: NameAttribute, given: unknown) => {
+    if (!isName(given)) return;
+    const value = given.toWellFormed();
+    if (!names.some((name) => name.attribute === attribute && name.value === value))
       names.push({ attribute, value });
   };
   for (const attribute of TEXTS) add(attribute, facts?.[attribute]);
@@ -31,7 +36,7 @@ export function memberIds(facts: Claims | undefined): Set<string> {
   return new Set(ids.filter((id) => typeof id === "string" && id !== "" && id.length <= MAX_ID) as string[]);
 }
 
-/** What redaction left behind is nobody's name. */
+/** What redaction left behind is nobody's name; what only holds such a word may be, else it would be a place to hide. */
 function isName(value: unknown): value is string {
-  return typeof value === "string" && value.trim() !== "" && !value.includes("[redacted]");
+  return typeof value === "string" && value.trim() !== "" && value !== "[redacted]";
 }

@@ -28,7 +28,8 @@ export const MAX_INDEXED = 256;
 
 /** Whether all of a value is found by contains and by starts-with of a word. */
 export function isWhollyIndexed(value: string): boolean {
-  return value.length <= MAX_INDEXED;
+  // One character may stand for many: U+FDFA for eighteen.
+  return value.length <= MAX_INDEXED && normalise(value).length <= MAX_INDEXED;
 }
 
 /** Everything under which one value of an attribute is found; no two alike. */

@@ -4,6 +4,7 @@
 // Leaves out: whether the target allows it; only changes that it took come here.
 import type { JsonNode, JsonObject } from "../json.ts";
 import { isLeftOut, isMultiValued, type Name, nameOf, valueName } from "./attributes.ts";
+import { type Items, type Keyed, wholeContents } from "./items.ts";
 import {
   absent,
   asComplex,
@@ -16,6 +17,7 @@ import {
   join,
   type Knowledge,
   keyOf,
+  keysOf,
   type List,
   listOf,
   type Member,
@@ -165,7 +167,7 @@ function changeSub(
   }
   // Without a filter: every value (RFC 7644 §3.5.2), of which not all may be known.
   return listOf(
-    list.items.map((item) => changeItem(item, sub, asked)),
+    list.items.edit((item) => changeItem(item, sub, asked)),
     list.open,
   );
 }
@@ -185,36 +187,41 @@ function changeSelected(
 ): Knowledge {
   const list = asList(before);
   const isExact = attribute.key === "members";
+  // Of thousands of members only those that can be meant are looked at.
+  const keys = isExact ? keysSelectable(filter) : undefined;
   const isRemoval = kind === "remove" || (isNothing(value) && value !== undefined);
   const pattern = described(filter);
   const asked = isRemoval ? absent : askedElement(attribute, sub, value, reading);
   let hits = 0;
-  const items: Item[] = [];
-  for (const item of list.items) {
+  const items = list.items.edit((item) => {
     const hit = selects(filter, item.node, isExact);
-    if (hit !== false) hits++;
-    if (hit === false) {
-      items.push(item);
-      continue;
-    }
+    if (hit === false) return item;
+    hits++;
     const after = changeElement(item, kind, sub, asked);
-    if (hit) items.push(...after);
-    else if (after[0] === undefined) items.push({ ...item, isMaybe: true });
-    else items.push({ ...item, node: join(item.node, after[0].node) });
-  }
+    if (hit) return after;
+    return after === undefined ? { ...item, isMaybe: true } : { ...item, node: join(item.node, after.node) };
+  }, keys);
   if (isRemoval) {
     const removed = sub === undefined && pattern !== undefined ? [keyOf(pattern)] : [];
-    return settle(items, list, [...list.gone, ...removed]);
+    return settle(items, list, alsoGone(list, removed));
   }
   // Nothing there to change, and the target took it: it made one, as the providers that write so expect.
+  const made: Item[] = [];
   if (hits === 0 && pattern !== undefined) {
-    const made = merge(pattern, asComplex(asked));
-    items.push(itemOf(list.open === undefined ? made : { ...made, open: list.open }));
+    const whole = merge(pattern, asComplex(asked));
+    made.push(itemOf(list.open === undefined ? whole : { ...whole, open: list.open }));
   }
-  const settled = settle(items, list, [...list.gone]);
+  const settled = settle(items.append(made), list, list.gone);
   return hits === 0 && pattern === undefined && settled.kind === "list"
     ? { ...settled, open: "uncertain" }
     : settled;
+}
+
+/** The keys of what a filter may select: `value eq "2819"` means one, or what has no `value` that is known. */
+function keysSelectable(filter: Selection["filter"]): ReadonlySet<string> | undefined {
+  if (filter.op !== "eq" || filter.attrPath.toLowerCase() !== "value" || filter.compValue === null)
+    return undefined;
+  return new Set([`v:${filter.compValue}`, wholeContents]);
 }
 
 /** What an element becomes, or has set in it. */
@@ -228,19 +235,24 @@ function askedElement(
     const inner = learnAttribute(sub.key, false, value, reading);
     return withMember(emptyComplex(), sub, inner);
   }
-  const one = asList(learnAttribute(attribute.key, true, value, reading)).items[0]?.node ?? absent;
+  const one = asList(learnAttribute(attribute.key, true, value, reading)).items.first?.node ?? absent;
   return one.kind === "scalar" ? withMember(emptyComplex(), valueName, one) : one;
 }
 
-function changeElement(item: Item, kind: ChangeKind, sub: Name | undefined, asked: Knowledge): Item[] {
+function changeElement(
+  item: Item,
+  kind: ChangeKind,
+  sub: Name | undefined,
+  asked: Knowledge,
+): Item | undefined {
   if (sub !== undefined) {
     const next = asked.kind === "complex" ? memberAt(asked, sub.key) : absent;
     const changed = changeItem(item, sub, next);
-    return isEmpty(changed.node) ? [] : [changed];
+    return isEmpty(changed.node) ? undefined : changed;
   }
-  if (asked.kind === "absent") return [];
+  if (asked.kind === "absent") return undefined;
   const node = kind === "add" ? merge(asComplex(item.node), asComplex(asked)) : asked;
-  return [{ ...item, key: keyOf(node), node }];
+  return { ...item, key: keyOf(node), node };
 }
 
 function changeItem(item: Item, sub: Name, next: Knowledge): Item {
@@ -251,49 +263,63 @@ function changeItem(item: Item, sub: Name, next: Knowledge): Item {
 }
 
 /** What is in the list already stays once (RFC 7644 §3.5.2.1); two addresses of different types are two. */
-function addItems(list: List, added: readonly Item[], attribute: string): Knowledge {
-  const items = [...list.items];
-  const wanted = new Set(added.map((item) => item.key));
-  const at = new Map<string, number>();
-  list.items.forEach((item, index) => {
-    if (wanted.has(item.key)) at.set(item.key, index);
-  });
-  for (const item of added) {
-    const index = at.get(item.key);
-    const there = index === undefined ? undefined : items[index];
+function addItems(list: List, added: Iterable<Item>, attribute: string): Knowledge {
+  const wanted = [...added];
+  const keys = keysOf(wanted);
+  const news: Item[] = [];
+  const changed = new Map<Item, Item>();
+  /** Where the last element with a key stands: an old one, or the place of a new one. */
+  const at = new Map<string, Item | number>();
+  for (const item of list.items.having(keys)) at.set(item.key, item);
+  let primary: Item | undefined;
+  for (const item of wanted) {
+    const place = at.get(item.key);
+    const there = typeof place === "number" ? news[place] : place && (changed.get(place) ?? place);
+    let next = item;
     if (
-      index !== undefined &&
+      place !== undefined &&
       there !== undefined &&
       (attribute === "members" || agrees(there.node, item.node))
     ) {
-      const node = merge(asComplex(there.node), asComplex(item.node));
-      items[index] = item.node.kind === "scalar" ? item : { key: item.key, node };
+      if (item.node.kind !== "scalar") {
+        next = { key: item.key, node: merge(asComplex(there.node), asComplex(item.node)) };
+      }
+      if (typeof place === "number") news[place] = next;
+      else changed.set(place, next);
+      if (there === primary) primary = next;
     } else {
-      at.set(item.key, items.length);
-      items.push(item);
+      at.set(item.key, news.length);
+      news.push(item);
     }
+    if (primary === undefined && isPrimary(item.node)) primary = next;
   }
-  const primary = added.find((item) => isPrimary(item.node));
+  const items = list.items.edit((item) => changed.get(item) ?? item, keys).append(news);
   const once =
-    primary === undefined ? items : items.map((item) => (item === primary ? item : withoutPrimary(item)));
+    primary === undefined ? items : items.edit((item) => (item === primary ? item : withoutPrimary(item)));
   return settle(
     once,
     list,
-    [...list.gone].filter((key) => !wanted.has(key)),
+    list.gone.edit(() => undefined, keys),
   );
 }
 
-function removeItems(list: List, removed: readonly Item[]): Knowledge {
-  const keys = new Set(removed.map((item) => item.key));
+function removeItems(list: List, removed: Iterable<Item>): Knowledge {
+  const keys = keysOf([...removed]);
   return settle(
-    list.items.filter((item) => !keys.has(item.key)),
+    list.items.edit(() => undefined, keys),
     list,
-    [...list.gone, ...keys],
+    alsoGone(list, keys),
   );
 }
 
-function settle(items: readonly Item[], { open }: List, gone: readonly string[]): Knowledge {
-  const list = listOf(items, open, new Set(gone));
+/** What is certainly not in a list of which not all is known. */
+function alsoGone({ open, gone }: List, keys: Iterable<string>): Items<Keyed> {
+  if (open === undefined) return gone;
+  return gone.append([...keys].filter((key) => !gone.has(key)).map((key) => ({ key })));
+}
+
+function settle(items: Items<Item>, { open }: List, gone: Items<Keyed>): Knowledge {
+  const list = listOf(items, open, gone);
   return isEmpty(list) ? absent : list;
 }
 

@@ -1,6 +1,7 @@
 // What differs between two states, by attribute path: values old and new, elements of a list one by one, matched by `value`.
 // Promises: where the old value is not known it says so; it never invents one. Equal parts that are shared cost nothing.
 import { elementPath, type JsonValue, pathTo, showValue } from "./describe.ts";
+import { Items } from "./items.ts";
 import {
   absent,
   asComplex,
@@ -61,14 +62,7 @@ function countsAs(node: Knowledge, kind: "complex" | "list"): boolean {
 }
 
 function diffList(before: List, after: List, path: string, found: Difference[]): void {
-  // Two states share the elements that did not change, and lists grow at their end: only the middle is matched.
-  let start = 0;
-  while (start < before.items.length && before.items[start] === after.items[start]) start++;
-  let end = 0;
-  const shorter = Math.min(before.items.length, after.items.length) - start;
-  while (end < shorter && before.items.at(-1 - end) === after.items.at(-1 - end)) end++;
-  const olds = before.items.slice(start, before.items.length - end);
-  const news = after.items.slice(start, after.items.length - end);
+  const { left: olds, right: news } = Items.apart(before.items, after.items);
   const pairs = pairItems(olds, news);
   const paired = new Set(pairs);
   olds.forEach((item, index) => {
@@ -85,9 +79,8 @@ function diffList(before: List, after: List, path: string, found: Difference[]):
       found.push(difference(elementPath(path, item), presence(before, item.key), presence(after, item)));
   }
   // Taken out of a list of which not all was known: it may have been in it.
-  for (const key of after.gone) {
-    if (before.gone.has(key) || before.open === undefined || before.items.some((item) => item.key === key))
-      continue;
+  for (const { key } of Items.apart(before.gone, after.gone).right) {
+    if (before.gone.has(key) || before.open === undefined || before.items.has(key)) continue;
     const gone = { key, node: absent };
     found.push(difference(elementPath(path, gone), unseen, absent));
   }

@@ -2,6 +2,7 @@
 // Promises: immutable; a part that did not change is the same object, so that comparing two states costs what changed.
 // Leaves out: where the knowledge comes from.
 import type { Name } from "./attributes.ts";
+import { Items, type Keyed } from "./items.ts";
 
 /** Why something is not known: it never passed through here, or nobody knows whether a change took place. */
 export type Doubt = "unseen" | "uncertain";
@@ -35,11 +36,11 @@ export interface Member {
 }
 export interface List {
   readonly kind: "list";
-  readonly items: readonly Item[];
+  readonly items: Items<Item>;
   /** Set: there may be more. */
   readonly open: Doubt | undefined;
   /** Keys of what is certainly not in an open list. */
-  readonly gone: ReadonlySet<string>;
+  readonly gone: Items<Keyed>;
 }
 export interface Item {
   /** The element's identity: its `value`, else its whole content. */
@@ -53,7 +54,7 @@ export type Knowledge = Scalar | Absent | Redacted | Unknown | Complex | List;
 export const absent: Absent = { kind: "absent" };
 export const unseen: Unknown = { kind: "unknown", why: "unseen" };
 export const uncertain: Unknown = { kind: "unknown", why: "uncertain" };
-export const nothingGone: ReadonlySet<string> = new Set();
+export const nothingGone: Items<Keyed> = Items.of([]);
 const noMembers: ReadonlyMap<string, Member> = new Map();
 
 /** Nothing known of it, or nothing in it. */
@@ -61,8 +62,8 @@ export function emptyComplex(open?: Doubt): Complex {
   return { kind: "complex", members: noMembers, open };
 }
 
-export function listOf(items: readonly Item[], open?: Doubt, gone = nothingGone): List {
-  return { kind: "list", items, open, gone: open === undefined ? nothingGone : gone };
+export function listOf(items: Iterable<Item>, open?: Doubt, gone = nothingGone): List {
+  return { kind: "list", items: Items.of(items), open, gone: open === undefined ? nothingGone : gone };
 }
 
 /** A member, as far as it is known. */
@@ -141,7 +142,7 @@ function canonical(node: Knowledge): unknown {
     case "complex":
       return [...node.members].map(([key, { node: inner }]) => [key, canonical(inner)]).sort();
     case "list":
-      return node.items.map(({ node: inner }) => canonical(inner));
+      return [...node.items].map(({ node: inner }) => canonical(inner));
     default:
       return { [node.kind]: true };
   }
@@ -168,13 +169,19 @@ export function isSame(a: Knowledge, b: Knowledge): boolean {
       return true;
     case "list": {
       if (b.kind !== "list" || a.open !== b.open || a.items.length !== b.items.length) return false;
+      const { left, right } = Items.apart(a.items, b.items);
+      if (left.length !== right.length || !isSameGone(a, b)) return false;
       // Mostly in the same order; only what is not is matched.
-      if (a.items.every((item, index) => item === b.items[index] || isSameItem(item, b.items[index])))
-        return true;
-      const others = pairItems(a.items, b.items);
-      return a.items.every((item, index) => isSameItem(item, others[index]));
+      if (left.every((item, index) => isSameItem(item, right[index]))) return true;
+      const others = pairItems(left, right);
+      return left.every((item, index) => isSameItem(item, others[index]));
     }
   }
+}
+
+function isSameGone(a: List, b: List): boolean {
+  if (a.gone.length !== b.gone.length) return false;
+  return Items.apart(a.gone, b.gone).left.every(({ key }) => b.gone.has(key));
 }
 
 function isSameItem(a: Item, b: Item | undefined): boolean {
@@ -195,23 +202,43 @@ export function shareComplex(before: Complex, after: Complex): Complex {
   return isWhole ? before : { kind: "complex", members, open: after.open };
 }
 
+/** More elements with one key than this are told apart by their contents as text. */
+const maxCompared = 16;
+
 /**
  * For each element of `a` the one of `b` that is the same element: of those with its key the equal one, else the first
- * that is left. Linear in both, unless many share a key.
+ * that is left. Linear in both.
  */
 export function pairItems(a: readonly Item[], b: readonly Item[]): (Item | undefined)[] {
-  const left = new Map<string, Item[]>();
-  for (const item of b) {
-    const list = left.get(item.key);
-    if (list === undefined) left.set(item.key, [item]);
-    else list.push(item);
-  }
-  const pairs: (Item | undefined)[] = a.map((item) => {
-    const list = left.get(item.key);
-    const at = list?.findIndex((other) => other === item || isSame(other.node, item.node)) ?? -1;
-    return at < 0 ? undefined : list?.splice(at, 1)[0];
+  const byKey = Map.groupBy(b, ({ key }) => key);
+  const byContent = new Map<string, Map<string, Item[]>>();
+  const taken = new Set<Item>();
+  const pairs = a.map((item) => {
+    const alike = byKey.get(item.key) ?? [];
+    let found: Item | undefined;
+    if (alike.length <= maxCompared) {
+      found = alike.find((other) => !taken.has(other) && (other === item || isSame(other.node, item.node)));
+    } else {
+      const contents = byContent.get(item.key) ?? Map.groupBy([...alike].reverse(), contentOf);
+      byContent.set(item.key, contents);
+      found = contents.get(contentOf(item))?.pop();
+    }
+    if (found !== undefined) taken.add(found);
+    return found;
   });
-  return a.map((item, index) => pairs[index] ?? left.get(item.key)?.shift());
+  const left = new Map<string, Iterator<Item>>();
+  return a.map(({ key }, index) => {
+    const pair = pairs[index];
+    if (pair !== undefined) return pair;
+    const others = left.get(key) ?? (byKey.get(key) ?? []).filter((other) => !taken.has(other)).values();
+    left.set(key, others);
+    const { done, value } = others.next();
+    return done === true ? undefined : value;
+  });
+}
+
+function contentOf({ node }: Item): string {
+  return JSON.stringify(canonical(node));
 }
 
 /**
@@ -240,21 +267,40 @@ export function joinComplex(a: Complex, b: Complex): Complex {
 }
 
 function joinLists(a: List, b: List): List {
-  const open = joinDoubt(a.open, b.open);
-  const pairs = pairItems(a.items, b.items);
+  const { left, right } = Items.apart(a.items, b.items);
+  const pairs = pairItems(left, right);
   const paired = new Set(pairs);
-  const items: Item[] = a.items.map((item, index) => {
-    const other = pairs[index];
-    if (other === undefined) return { ...item, isMaybe: true };
-    const node = join(item.node, other.node);
-    const isMaybe = item.isMaybe === true || other.isMaybe === true;
-    return { key: item.key, node, ...(isMaybe ? { isMaybe: true as const } : {}) };
-  });
-  for (const item of b.items) if (!paired.has(item)) items.push({ ...item, isMaybe: true });
+  const joined = new Map(
+    left.map((item, index) => {
+      const other = pairs[index];
+      return [item, other === undefined ? asMaybe(item) : joinItems(item, other)];
+    }),
+  );
+  const items = a.items
+    .edit((item) => joined.get(item) ?? item, keysOf(left))
+    .append(right.filter((item) => !paired.has(item)).map(asMaybe));
   const isGone = (list: List, key: string) =>
-    list.open === undefined ? !list.items.some((item) => item.key === key) : list.gone.has(key);
-  const gone = [...a.gone, ...b.gone].filter((key) => isGone(a, key) && isGone(b, key));
-  return listOf(items, open, new Set(gone));
+    list.open === undefined ? !list.items.has(key) : list.gone.has(key);
+  const apart = Items.apart(a.gone, b.gone);
+  const gone = a.gone
+    .edit((one) => (isGone(b, one.key) ? one : undefined), keysOf(apart.left))
+    .append(apart.right.filter(({ key }) => !a.gone.has(key) && isGone(a, key)));
+  return listOf(items, joinDoubt(a.open, b.open), gone);
+}
+
+function joinItems(item: Item, other: Item): Item {
+  const node = join(item.node, other.node);
+  return item.isMaybe === true || other.isMaybe === true
+    ? asMaybe({ ...item, node })
+    : { key: item.key, node };
+}
+
+function asMaybe(item: Item): Item {
+  return item.isMaybe === true ? item : { ...item, isMaybe: true };
+}
+
+export function keysOf(items: readonly Keyed[]): Set<string> {
+  return new Set(items.map(({ key }) => key));
 }
 
 function joinDoubt(a: Doubt | undefined, b: Doubt | undefined): Doubt | undefined {

@@ -1,7 +1,7 @@
 // Who was in a group, and when, from the steps of its history.
 // Promises: a beginning or an end that nobody saw is not given a date: it says so.
-import type { Complex, Knowledge, List } from "./knowledge.ts";
-import { asList, memberAt } from "./knowledge.ts";
+import { Items, type Keyed } from "./items.ts";
+import { type Complex, type Item, type Knowledge, type List, listOf, memberAt } from "./knowledge.ts";
 import type { PlacedWrite, Step } from "./replay.ts";
 import type { ResourceState } from "./resourceState.ts";
 
@@ -19,36 +19,69 @@ export interface Presence<W extends PlacedWrite> {
   isCertain: boolean;
 }
 
+/** More members than this are looked up all at once. */
+const maxLookedUp = 64;
+
 /** Every stretch of every member, or of one, by its beginning. */
-export function presencesOf<W extends PlacedWrite>(steps: readonly Step<W>[], only?: string): Presence<W>[] {
-  const found: Presence<W>[] = [];
-  const running = new Map<string, Presence<W>>();
-  for (const { before, after, placed } of steps) {
+export function presencesOf<W extends PlacedWrite>(steps: Iterable<Step<W>>, only?: string): Presence<W>[] {
+  const presences = new Presences<W>(only);
+  for (const step of steps) presences.take(step);
+  return presences.found;
+}
+
+/** Stretches gathered step by step: a step costs what it changes, however large the group is. */
+export class Presences<W extends PlacedWrite> {
+  /** By their beginning. */
+  readonly found: Presence<W>[] = [];
+  readonly #running = new Map<string, Presence<W>>();
+  readonly #only: string | undefined;
+
+  /** `only`: one member's. */
+  constructor(only?: string) {
+    this.#only = only;
+  }
+
+  /** Steps must come in their order, and all of them. */
+  take({ before, after, placed }: Step<W>): void {
     const was = membersOf(before);
     const is = membersOf(after);
-    if (was === is) continue;
-    const there = membersIn(is, only);
-    for (const [id, presence] of running) {
-      if (there.has(id)) continue;
+    if (was === is) return;
+    const then = listedIn(was);
+    const now = listedIn(is);
+    const touched = this.#touched(then, now);
+    const there = touched.size > maxLookedUp ? membersIn(now, this.#only) : membersAmong(now, touched);
+    for (const id of touched) {
+      const presence = this.#running.get(id);
+      if (presence === undefined || there.has(id)) continue;
       // A list of which not all is known may still hold him, unless it is said that he was taken out.
-      if (isOpen(is) && !isGone(is, id)) presence.isCertain = false;
+      if (now.open !== undefined && !now.gone.has(`v:${id}`)) presence.isCertain = false;
       else {
         presence.to = placed;
-        running.delete(id);
+        this.#running.delete(id);
       }
     }
     for (const [id, isMaybe] of there) {
-      const presence = running.get(id);
+      const presence = this.#running.get(id);
       if (presence) presence.isCertain = !isMaybe;
       else {
-        const isFromKnown = !isMaybe && (!isOpen(was) || isGone(was, id));
+        const isFromKnown = !isMaybe && (then.open === undefined || then.gone.has(`v:${id}`));
         const begun = { id, from: placed, isFromKnown, isCertain: !isMaybe };
-        found.push(begun);
-        running.set(id, begun);
+        this.found.push(begun);
+        this.#running.set(id, begun);
       }
     }
   }
-  return found;
+
+  /** Whose membership may be another one now. */
+  #touched(was: List, is: List): ReadonlySet<string> {
+    const items = Items.apart(was.items, is.items);
+    const ids = [...items.left, ...items.right, ...Items.apart(was.gone, is.gone).right].flatMap(idOf);
+    // Of those who do not stand in the list, another kind of list says something else.
+    const isOtherKind = (was.open === undefined) !== (is.open === undefined);
+    const touched = new Set(isOtherKind ? [...ids, ...this.#running.keys()] : ids);
+    if (this.#only === undefined) return touched;
+    return new Set(touched.has(this.#only) ? [this.#only] : []);
+  }
 }
 
 /** The members that a state knows of, and whether each is certain; `isWhole`: there are no others. */
@@ -56,34 +89,40 @@ export function membersAt({ attributes, exists }: ResourceState): {
   members: Map<string, boolean>;
   isWhole: boolean;
 } {
-  const node = memberAt(attributes, "members");
-  const members = new Map([...membersIn(node)].map(([id, isMaybe]) => [id, !isMaybe]));
-  return { members, isWhole: exists === "no" || !isOpen(node) };
+  const list = listedIn(memberAt(attributes, "members"));
+  const members = new Map([...membersIn(list)].map(([id, isMaybe]) => [id, !isMaybe]));
+  return { members, isWhole: exists === "no" || list.open === undefined };
 }
 
 function membersOf({ attributes }: { attributes: Complex }): Knowledge {
   return memberAt(attributes, "members");
 }
 
+/** The members as a list: of what is not known, one that may hold anybody. */
+function listedIn(node: Knowledge): List {
+  if (node.kind === "list") return node;
+  const isOpen = node.kind === "unknown" || node.kind === "redacted";
+  return listOf([], isOpen ? "unseen" : undefined);
+}
+
 /** Members by id; the value says whether each is only maybe one. */
-function membersIn(node: Knowledge, only?: string): Map<string, boolean> {
+function membersIn({ items }: List, only?: string): Map<string, boolean> {
+  return only === undefined ? byId(items) : byId(items.having(new Set([`v:${only}`])));
+}
+
+function membersAmong({ items }: List, ids: ReadonlySet<string>): Map<string, boolean> {
+  return byId(items.having(new Set([...ids].map((id) => `v:${id}`))));
+}
+
+function byId(items: Iterable<Item>): Map<string, boolean> {
   const found = new Map<string, boolean>();
-  if (node.kind !== "list") return found;
-  for (const { key, isMaybe = false } of node.items) {
-    if (!key.startsWith("v:")) continue;
-    const id = key.slice(2);
-    if (only === undefined || id === only) found.set(id, isMaybe && found.get(id) !== false);
+  for (const item of items) {
+    const { isMaybe = false } = item;
+    for (const id of idOf(item)) found.set(id, isMaybe && found.get(id) !== false);
   }
   return found;
 }
 
-function isOpen(node: Knowledge): boolean {
-  return (
-    node.kind === "unknown" || node.kind === "redacted" || (node.kind === "list" && node.open !== undefined)
-  );
-}
-
-function isGone(node: Knowledge, id: string): boolean {
-  const list: List | undefined = node.kind === "list" ? asList(node) : undefined;
-  return list?.gone.has(`v:${id}`) === true;
+function idOf({ key }: Keyed): string[] {
+  return key.startsWith("v:") ? [key.slice(2)] : [];
 }

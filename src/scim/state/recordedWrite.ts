@@ -14,12 +14,14 @@ export interface RecordedBody {
   readonly isRedacted: boolean;
 }
 
-/** One transaction, with ids in clear. */
+/** One transaction, with ids in clear as far as they can be had. */
 export interface RecordedWrite {
   readonly action: string;
   readonly resourceType: string;
   /** Of the path. */
   readonly resourceId?: string;
+  /** Of the answer, as its leaf has it: where its body cannot be read. */
+  readonly answeredId?: string;
   /** Of the outcome; undefined while the transaction is open. `refused`: never forwarded. */
   readonly outcome?: string;
   /** The target's. */
@@ -30,8 +32,12 @@ export interface RecordedWrite {
   readonly answer?: RecordedBody;
 }
 
+/** Stands for the type and the id of whatever resource the transaction is filed under. */
+export const anyResource = "*";
+
 /** What a transaction does to one resource. */
 export interface ResourceChange {
+  /** `User` for `/Me` (RFC 7644 §3.11). */
   readonly resourceType: string;
   readonly resourceId: string;
   readonly write: ResourceWrite;
@@ -45,7 +51,7 @@ export function changesOf(recorded: RecordedWrite): ResourceChange[] {
   if (recorded.action === "bulk") return bulkChanges(recorded, verdict, read(recorded.request), answer);
   const { action } = recorded;
   if (!isWriteAction(action)) return [];
-  const answeredId = stringMember(answer?.root, "id");
+  const answeredId = stringMember(answer?.root, "id") ?? recorded.answeredId;
   const resourceId = action === "create" ? answeredId : (recorded.resourceId ?? answeredId);
   if (resourceId === undefined) return [];
   let body: { root: JsonNode | undefined } | undefined;
@@ -57,12 +63,13 @@ export function changesOf(recorded: RecordedWrite): ResourceChange[] {
       return body.root;
     },
     saysMore: saysMore(recorded.request),
+    isGroup: recorded.resourceType === "Group",
     reading: { isRedacted: recorded.request?.isRedacted === true },
     ...(answer === undefined ? {} : { answer: answer.root }),
     answerReading: { isRedacted: recorded.answer?.isRedacted === true },
     ...shownBy(recorded.query),
   };
-  return [{ resourceType: recorded.resourceType, resourceId, write }];
+  return [{ resourceType: typeOf(recorded.resourceType), resourceId, write }];
 }
 
 /** What an outcome and the target's status say about whether a write took place. */
@@ -81,7 +88,11 @@ function bulkChanges(
   request: JsonDocument | undefined,
   answer: JsonDocument | undefined,
 ): ResourceChange[] {
-  if (request === undefined) return [];
+  if (request === undefined) {
+    // It was sealed for somebody else, or is gone: what it did to whom, nobody can tell.
+    const write: ResourceWrite = { action: "any", verdict: "unknown", reading: { isRedacted: false } };
+    return [{ resourceType: anyResource, resourceId: anyResource, write }];
+  }
   const operations = readBulkOperations(request.root) ?? [];
   const outcomes = answer === undefined || verdict !== "applied" ? [] : indexBulkAnswer(request, answer);
   const ids = new Map<string, string>();
@@ -101,24 +112,31 @@ function bulkChanges(
     if (done === "refused" || action === undefined) return [];
     const place = parseResourcePath(path ?? "/");
     const named = place.resourceId === undefined ? undefined : resolveText(place.resourceId, reading);
-    const resourceId = action === "create" ? outcome?.resourceId : named;
+    const isOwn = place.resourceType === "Me" && named === undefined;
+    const resourceId = action === "create" || isOwn ? outcome?.resourceId : named;
     if (resourceId === undefined) return [];
     const shown = bulkId === undefined ? undefined : responses.get(bulkId);
     const write: ResourceWrite = {
       action,
       verdict: done,
       reading,
+      isGroup: place.resourceType === "Group",
       ...(data === undefined ? {} : { body: data }),
       ...(stringMember(shown, "id") === resourceId && shown !== undefined ? { answer: shown } : {}),
       answerReading: { isRedacted: recorded.answer?.isRedacted === true },
     };
-    return [{ resourceType: place.resourceType, resourceId, write }];
+    return [{ resourceType: typeOf(place.resourceType), resourceId, write }];
   });
   // A server may take the operations in another order (RFC 7644 §3.7.2), but none before its resource is made.
   return [
     ...changes.filter(({ write }) => write.action === "create"),
     ...changes.filter(({ write }) => write.action !== "create"),
   ];
+}
+
+/** Whose `/Me` is, is a user (RFC 7644 §3.11): the same that `/Users/…` shows. */
+function typeOf(resourceType: string): string {
+  return resourceType === "Me" ? "User" : resourceType;
 }
 
 const bulkActions: ReadonlyMap<string, ResourceWrite["action"]> = new Map([
@@ -144,9 +162,9 @@ function responsesByBulkId(answer: JsonDocument | undefined): Map<string, JsonNo
   return responses;
 }
 
-/** Whether a body names what an answer may be silent about. Escapes may spell anything. */
+/** Whether a body names what an answer may be silent about, or cannot be read. Escapes may spell anything. */
 function saysMore(body: RecordedBody | undefined): boolean {
-  return body !== undefined && (body.isRedacted || /members|\\u/i.test(decoder.decode(body.bytes)));
+  return body === undefined || body.isRedacted || /members|\\u/i.test(decoder.decode(body.bytes));
 }
 
 const decoder = new TextDecoder();

@@ -5,7 +5,7 @@
 // Leaves out: what changed the resource past the proxy, and what the server derives (`meta`, `groups`).
 import { type JsonNode, memberOf, stringMember } from "../json.ts";
 import { isLeftOut, isMultiValued, isNeverReturned, type Name, nameOf } from "./attributes.ts";
-import { learnResource } from "./change.ts";
+import { learnResource, putInDoubt } from "./change.ts";
 import {
   absent,
   type Complex,
@@ -29,13 +29,16 @@ export interface ResourceState {
 }
 
 export interface ResourceWrite {
-  readonly action: "create" | "replace" | "update" | "delete";
+  /** `any`: nobody can read what it was; it may have been any of these. */
+  readonly action: "create" | "replace" | "update" | "delete" | "any";
   /** Did the target do it? */
   readonly verdict: "applied" | "refused" | "unknown";
   /** May be read when first asked for: the answer often makes it needless. */
   readonly body?: JsonNode | undefined;
   /** False: the body says nothing that a whole answer would not show (a password, a group's members). */
   readonly saysMore?: boolean;
+  /** A group: many servers never list its members in an answer. */
+  readonly isGroup?: boolean;
   readonly reading: Reading;
   /** The resource in the target's answer. */
   readonly answer?: JsonNode;
@@ -54,12 +57,14 @@ export function afterWrite(state: ResourceState, write: ResourceWrite): Resource
   const asked = askedFor(state, write);
   if (write.verdict === "applied") return asked;
   const exists = state.exists === asked.exists ? state.exists : "unknown";
-  return { exists, attributes: joinComplex(state.attributes, asked.attributes) };
+  const attributes = shareComplex(state.attributes, joinComplex(state.attributes, asked.attributes));
+  return exists === state.exists && attributes === state.attributes ? state : { exists, attributes };
 }
 
 /** The state that a write leaves if the target does it. */
 export function askedFor(state: ResourceState, write: ResourceWrite): ResourceState {
   if (write.action === "delete") return { exists: "no", attributes: emptyComplex() };
+  if (write.action === "any") return { exists: "unknown", attributes: putInDoubt(state.attributes) };
   // Gone, and yet it takes a write: somebody brought it back past the proxy.
   const known = state.exists === "no" && write.action !== "create" ? neverSeen.attributes : state.attributes;
   const requested = requestedAttributes(known, write);
@@ -107,7 +112,7 @@ function withAnswer(requested: Complex, write: ResourceWrite): Complex {
   if (!isWhole(answer) || write.attributes !== undefined) {
     return overlay(requested, shown, isWhole(answer) ? (write.attributes ?? []) : []);
   }
-  return keepUnshown(keepHidden(shown, requested), requested, write.excludedAttributes ?? []);
+  return keepUnshown(keepHidden(shown, requested), requested, write);
 }
 
 /** What the answer shows wins; of what was asked to be shown, its absence counts too. */
@@ -161,12 +166,16 @@ function keepHidden(shown: Complex, before: Complex): Complex {
 }
 
 /**
- * What an answer leaves out because it was asked to. And a group's members, where certain ones were just provisioned:
- * many servers never list them in an answer, and no answer to a change of members would be silent about all of them.
+ * What an answer leaves out because it was asked to. And a group's members, unless nobody was known to be in it: many
+ * servers never list them, so that a list without a word of it is no list that is empty.
  */
-function keepUnshown(shown: Complex, requested: Complex, excluded: readonly string[]): Complex {
+function keepUnshown(
+  shown: Complex,
+  requested: Complex,
+  { excludedAttributes = [], isGroup = false }: ResourceWrite,
+): Complex {
   let whole = shown;
-  for (const path of excluded) {
+  for (const path of excludedAttributes) {
     const place = locate(path);
     const outer = place?.schema ?? place?.attribute;
     if (place === undefined || outer === undefined) continue;
@@ -180,8 +189,15 @@ function keepUnshown(shown: Complex, requested: Complex, excluded: readonly stri
     }
   }
   const members = memberAt(requested, "members");
-  const isCertain = members.kind === "list" && members.items.some((item) => item.isMaybe !== true);
-  return isCertain && isEmpty(memberAt(whole, "members"))
+  return mayHaveMembers(members, isGroup) && isEmpty(memberAt(whole, "members"))
     ? withMember(whole, nameOf("members"), members)
     : whole;
+}
+
+/** Whether there are certain members, or, in a group, may be some that were never seen. */
+function mayHaveMembers(members: Knowledge, isGroup: boolean): boolean {
+  if (members.kind !== "list") return isGroup && !isEmpty(members);
+  if (isGroup && members.open !== undefined) return true;
+  for (const { isMaybe = false } of members.items) if (!isMaybe) return true;
+  return false;
 }

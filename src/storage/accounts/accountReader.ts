@@ -3,7 +3,6 @@
 // The index is not signed: it only says where to look. Whoever shows a history reads it from the leaves.
 
 import type pg from "pg";
-import type { StoredEntry } from "../../ledger/verify.ts";
 import type { AttachmentOpener } from "../attachmentSealer.ts";
 import { sealedNamePlace } from "../index/sealedName.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "../postgres.ts";
@@ -11,7 +10,7 @@ import { schemaOf } from "../schema.ts";
 import { AccountSearch, type Ask, type IndexOpener, type Search } from "../search/accountSearch.ts";
 import { Parameters } from "../search/searchSql.ts";
 import { accountCondition } from "./accountCondition.ts";
-import { readHistoryRows } from "./historyRows.ts";
+import { type HistoryRows, readHistoryRows, type TransactionPlace } from "./historyRows.ts";
 
 /** The names by which an account was known last; of several of a kind those that were seen last. */
 export interface AccountNames {
@@ -37,11 +36,7 @@ export interface AccountSummary {
   changes: number;
 }
 
-/** Where a transaction's entries stand. */
-export interface TransactionPlace {
-  seq: number;
-  closedSeq: number | undefined;
-}
+export type { HistoryRows, TransactionPlace } from "./historyRows.ts";
 
 export interface AccountReaderOptions extends PoolOptions {
   opener: IndexOpener;
@@ -112,25 +107,25 @@ export class AccountReader {
     return ref === id || this.#opener.recordedIds(id).includes(ref);
   }
 
-  /** The newest transactions that an account is the subject of, at most `limit`, oldest first. */
+  /** The newest transactions that an account is the subject of, but for those that only read, at most `limit`, oldest first. */
   async transactionsOf(account: string, limit: number): Promise<TransactionPlace[]> {
     const rows = await this.#ask<PlaceRow>(
-      `SELECT t.seq, t.closed_seq FROM ${this.#schema}.txn_account s JOIN ${this.#schema}.txn t ON t.seq = s.seq WHERE s.account = $1 AND s.role = 's' ORDER BY s.seq DESC LIMIT $2`,
+      `SELECT t.seq, t.closed_seq FROM ${this.#schema}.txn_account s JOIN ${this.#schema}.txn t ON t.seq = s.seq WHERE s.account = $1 AND s.role = 's' AND t.action NOT IN ('read', 'search') ORDER BY s.seq DESC LIMIT $2`,
       [account, limit],
     );
     return rows.reverse().map(placeOf);
   }
 
-  /** Entries with the attachments that a history is read from, by seq; what is not there is left out. */
-  entriesAt(seqs: readonly number[]): Promise<Map<number, StoredEntry>> {
-    return readHistoryRows(this.#pool, this.#schema, this.#attachments, seqs);
+  /** The first of these transactions with the attachments that a history is read from, as many as fit into `maxBytes`. */
+  entriesAt(places: readonly TransactionPlace[], maxBytes: number): Promise<HistoryRows> {
+    return readHistoryRows(this.#pool, this.#schema, this.#attachments, places, maxBytes);
   }
 
   /** Groups that ever had, or may have had, this account as a member, by the one changed last; at most `limit`. */
   async groupsOf({ connector, ref }: AccountSummary, limit: number): Promise<AccountSummary[]> {
     // A member is named by its id alone: whether it is a user or a group, the index cannot know.
     return this.#accounts(
-      `WHERE a.type = 'Group' AND a.id IN (SELECT s.account FROM ${this.#schema}.txn_account m JOIN ${this.#schema}.txn_account s ON s.seq = m.seq AND s.role = 's' WHERE m.role = 'm' AND m.account IN (SELECT id FROM ${this.#schema}.account WHERE connector = $1 AND ref = $2)) ORDER BY a.last_seq DESC, a.id DESC LIMIT $3`,
+      `WHERE a.type = 'Group' AND a.connector = $1 AND a.id IN (SELECT s.account FROM ${this.#schema}.txn_account m JOIN ${this.#schema}.txn_account s ON s.seq = m.seq AND s.role = 's' WHERE m.role = 'm' AND m.account IN (SELECT id FROM ${this.#schema}.account WHERE connector = $1 AND ref = $2)) ORDER BY a.last_seq DESC, a.id DESC LIMIT $3`,
       [connector, ref, limit],
     );
   }

@@ -1,6 +1,7 @@
 // The entries of transactions, with those attachments that tell what a resource became: bodies, and a request's facts
 // where its leaf has only a token of the id, or there was a query. Opening the others would be half of the work.
-// Memory: about 8 MiB of attachments are read at a time; one alone may be larger.
+// Memory: sizes are asked for before anything is read, so that no call holds more than it was allowed but for the first
+// transaction, which is always read whole. About 8 MiB are read at a time; one attachment alone may be larger.
 
 import type pg from "pg";
 import type { StoredEntry } from "../../ledger/verify.ts";
@@ -9,16 +10,40 @@ import { peekClaims } from "./peekLeaf.ts";
 
 const BATCH_BYTES = 8 * 1024 * 1024;
 
-/** The rows of these seqs, by seq; what is not there is left out. Nothing is verified. */
+/** Where a transaction's entries stand. */
+export interface TransactionPlace {
+  seq: number;
+  closedSeq: number | undefined;
+}
+
+/** What was read of some transactions. */
+export interface HistoryRows {
+  /** By seq; what is not there is left out. */
+  rows: Map<number, StoredEntry>;
+  /** How many of the transactions were read, from the first on; one at least, if there is one. */
+  taken: number;
+  /** Bytes of their attachments, as stored. */
+  bytes: number;
+}
+
+/** The rows of the first of these transactions, as many as fit into so many bytes of attachments. Nothing is verified. */
 export async function readHistoryRows(
   pool: pg.Pool,
   schema: string,
   opener: AttachmentOpener | undefined,
-  seqs: readonly number[],
-): Promise<Map<number, StoredEntry>> {
+  places: readonly TransactionPlace[],
+  maxBytes: number,
+): Promise<HistoryRows> {
+  const groups = places.map(seqsOf);
+  const { rows: lengths } = await pool.query<{ seq: string; size: number }>(
+    `SELECT seq, octet_length(leaf) AS size FROM ${schema}.entry WHERE seq = ANY($1::bigint[])`,
+    [groups.flat()],
+  );
+  // Leaves are small, but for those of large Bulks.
+  const near = fitting(groups, sumBySeq(lengths), BATCH_BYTES).groups;
   const { rows: leaves } = await pool.query<{ seq: string; leaf: string }>(
     `SELECT seq, leaf FROM ${schema}.entry WHERE seq = ANY($1::bigint[])`,
-    [seqs],
+    [near.flat()],
   );
   const rows = new Map<number, StoredEntry>();
   const wanted: { seq: number; name: string }[] = [];
@@ -27,25 +52,29 @@ export async function readHistoryRows(
     rows.set(seq, { seq, leaf, attachments: [] });
     for (const name of namesWanted(leaf)) wanted.push({ seq, name });
   }
-  const places = "FROM unnest($1::bigint[], $2::text[]) w (seq, name) JOIN";
+  const attached = `FROM unnest($1::bigint[], $2::text[]) w (seq, name) JOIN ${schema}.attachment a ON a.seq = w.seq AND a.name = w.name ORDER BY a.seq, a.name`;
   const { rows: sizes } = await pool.query<{ seq: string; name: string; size: number }>(
-    `SELECT a.seq, a.name, octet_length(a.content) AS size ${places} ${schema}.attachment a ON a.seq = w.seq AND a.name = w.name ORDER BY a.seq, a.name`,
+    `SELECT a.seq, a.name, octet_length(a.content) AS size ${attached}`,
     [wanted.map(({ seq }) => seq), wanted.map(({ name }) => name)],
   );
-  for (let from = 0; from < sizes.length; ) {
+  const { groups: taken, bytes } = fitting(near, sumBySeq(sizes), maxBytes);
+  const kept = new Set(taken.flat());
+  for (const seq of rows.keys()) if (!kept.has(seq)) rows.delete(seq);
+  const reading = sizes.filter(({ seq }) => kept.has(Number(seq)));
+  for (let from = 0; from < reading.length; ) {
     let to = from;
-    for (let bytes = 0; to < sizes.length && (to === from || bytes + sizeAt(sizes, to) <= BATCH_BYTES); to++)
-      bytes += sizeAt(sizes, to);
-    const batch = sizes.slice(from, to);
+    for (let sum = 0; to < reading.length && (to === from || sum + sizeAt(reading, to) <= BATCH_BYTES); to++)
+      sum += sizeAt(reading, to);
+    const batch = reading.slice(from, to);
     const { rows: stored } = await pool.query<{
       seq: string;
       name: string;
       salt: Buffer | null;
       content: Buffer;
-    }>(
-      `SELECT a.seq, a.name, a.salt, a.content ${places} ${schema}.attachment a ON a.seq = w.seq AND a.name = w.name ORDER BY a.seq, a.name`,
-      [batch.map(({ seq }) => seq), batch.map(({ name }) => name)],
-    );
+    }>(`SELECT a.seq, a.name, a.salt, a.content ${attached}`, [
+      batch.map(({ seq }) => seq),
+      batch.map(({ name }) => name),
+    ]);
     const opened = await openRows(
       stored.map((row) => ({ ...row, seq: Number(row.seq) })),
       (seq) => rows.get(seq)?.leaf,
@@ -59,7 +88,32 @@ export async function readHistoryRows(
     }
     from = to;
   }
-  return rows;
+  return { rows, taken: taken.length, bytes };
+}
+
+function seqsOf({ seq, closedSeq }: TransactionPlace): number[] {
+  return closedSeq === undefined ? [seq] : [seq, closedSeq];
+}
+
+/** The first of these groups, as many as have no more bytes together; one at least. */
+function fitting(
+  groups: readonly number[][],
+  sizeOf: ReadonlyMap<number, number>,
+  maxBytes: number,
+): { groups: readonly number[][]; bytes: number } {
+  let bytes = 0;
+  for (const [index, group] of groups.entries()) {
+    const more = group.reduce((sum, seq) => sum + (sizeOf.get(seq) ?? 0), 0);
+    if (index > 0 && bytes + more > maxBytes) return { groups: groups.slice(0, index), bytes };
+    bytes += more;
+  }
+  return { groups, bytes };
+}
+
+function sumBySeq(rows: readonly { seq: string; size: number }[]): Map<number, number> {
+  const sums = new Map<number, number>();
+  for (const { seq, size } of rows) sums.set(Number(seq), (sums.get(Number(seq)) ?? 0) + size);
+  return sums;
 }
 
 function sizeAt(sizes: readonly { size: number }[], at: number): number {

@@ -51,6 +51,14 @@ const names = (row: TransactionRow) =>
     ...names.map(({ attribute, value }) => `${attribute}=${value}`),
   ]);
 
+test("names that UTF-8 cannot tell apart are one", () => {
+  const row = extract(
+    { scim: create, facts: { userName: "x\ud800", emails: ["a\ud800", "a\ud801", "a\u{1f600}"] } },
+    { status: 201, scim: { resourceId: "u-1" }, facts: { userName: "x\ufffd", emails: ["a\udc00"] } },
+  );
+  expect(names(row)).toEqual([["s User u-1", "userName=x\ufffd", "email=a\ufffd", "email=a\u{1f600}"]]);
+});
+
 describe("a create", () => {
   test("gives its names to the new id, with what the target says of it", () => {
     const row = extract(
@@ -120,7 +128,7 @@ test("a read gives no names and changes nothing", () => {
   expect(row.touched).toEqual([{ type: "User", ref: "u-1", role: "s", isChange: false, names: [] }]);
 });
 
-test("what was redacted is nobody's name", () => {
+test("what was redacted is nobody's name, and no word hides a name", () => {
   const facts = {
     userName: "[redacted]",
     formattedName: "Ada [redacted]",
@@ -128,7 +136,7 @@ test("what was redacted is nobody's name", () => {
     emails: ["a@x", "[redacted]"],
   };
   expect(names(extract({ scim: { ...update }, facts }, { status: 204 }))).toEqual([
-    ["s User u-1", "email=a@x"],
+    ["s User u-1", "formattedName=Ada [redacted]", "email=a@x"],
   ]);
 });
 
@@ -192,6 +200,14 @@ describe("a Bulk", () => {
     );
     expect(names(row)).toEqual([["s User u-1"], [`s User ?${TXN}/0`, "userName=ada"]]);
     expect(row.touched.some(({ isChange }) => isChange)).toBe(false);
+  });
+
+  test("to /Me is about a user", () => {
+    const row = extract(
+      { scim: scim([{ ...operation(0, "update"), resourceType: "Me" }]) },
+      { status: 200, scim: { operations: [{ index: 0, status: 200, resourceId: "u-1" }] } },
+    );
+    expect(names(row)).toEqual([["s User u-1"]]);
   });
 
   test("resolves bulkId references by the outcomes", () => {
@@ -263,6 +279,8 @@ describe("what is too much is cut, and said to be", () => {
 
   test("a long value, and facts that were cut before", () => {
     expect(extract({ scim: update, facts: { userName: "x".repeat(257) } }, { status: 204 }).isCut).toBe(true);
+    const long = `${"\ufdfa".repeat(20)}bob`;
+    expect(extract({ scim: update, facts: { userName: long } }, { status: 204 }).isCut).toBe(true);
     expect(extract({ scim: update, facts: { userName: "x", truncated: true } }, { status: 204 }).isCut).toBe(
       true,
     );

@@ -58,7 +58,7 @@ export function stepsOf(tolds: readonly Told[], id = "u1"): Step<PlacedWrite>[] 
         return { opened, closed, write };
       }),
   );
-  return replay(writes);
+  return [...replay(writes)];
 }
 
 /** What is known of a resource in the end. */
