@@ -95,6 +95,9 @@ export const coversSchema = z
     from: z.literal(0),
     to: count.describe("Entries from `from` up to this one, itself excluded, were searched."),
     size: count.describe("Entries that the ledger has; those from `to` on are not in the index yet."),
+    skipped: count
+      .describe("Of those that were searched, entries that the index could not take; absent: none.")
+      .optional(),
   })
   .meta({ id: "Covers", description: "The range of the ledger that an answer covers." });
 

@@ -131,8 +131,23 @@ export class IndexReading {
     try {
       return extractTransaction(opening, closing, this.#options.recordedId);
     } catch (cause) {
-      // It promises not to throw; should it break that for one entry, the others are indexed all the same.
+      // It promises not to throw; should it break that for one entry, the others are indexed all the same, and this
+      // one by what its leaf says.
       this.#options.onFault(opening.seq, cause instanceof Error ? cause.name : "error");
+      return this.#extractBare(opening, closing);
+    }
+  }
+
+  #extractBare(opening: Opening, closing: Parsed<"response"> | undefined) {
+    const bare = { attachments: new Map<string, Uint8Array>(), isSealed: true };
+    try {
+      return extractTransaction(
+        { ...opening, ...bare },
+        closing && { ...closing, ...bare },
+        this.#options.recordedId,
+      );
+    } catch {
+      // Told already, with what was thrown first.
       return undefined;
     }
   }

@@ -7,8 +7,8 @@ import type { RecordedId } from "../scim/extract/extract.ts";
 import type { IndexWriter } from "../storage/index/indexWriter.ts";
 import { type EntryReader, readEntry } from "../storage/reader.ts";
 import type { WriterLog } from "../storage/writer/writer.ts";
-import { fateOfBatch } from "./batchFate.ts";
-import { IndexReading } from "./indexReading.ts";
+import { fateOfBatch, lesserPages } from "./batchFate.ts";
+import { IndexReading, type ReadPage } from "./indexReading.ts";
 
 export interface IndexerOptions {
   ledger: string;
@@ -37,7 +37,7 @@ export interface IndexerPosition {
 }
 
 /** Of the tables, the tokens and what is taken out of entries: with another one every index is made anew. */
-const INDEX_FORMAT = 1;
+const INDEX_FORMAT = 2;
 
 /** The version of an index under the key with this id. */
 export function indexVersion(keyId: string): string {
@@ -131,7 +131,7 @@ export class Indexer {
 
   /** Indexes one page; whether that was all there is. */
   async #step(): Promise<boolean> {
-    const { reader, writer, ledger, log } = this.#options;
+    const { reader, writer } = this.#options;
     const limit = this.#page;
     const from = writer.mark.next;
     const { entries: ahead } = await reader.page(from - 1, limit, false);
@@ -139,27 +139,44 @@ export class Indexer {
     const { entries } = fitting === 0 ? { entries: [] } : await reader.page(from - 1, fitting, true);
     const last = entries.at(-1);
     if (!last) return true;
-    const { transactions, events, skipped } = await this.#reading.read(entries);
-    const next = last.seq + 1;
-    const head = last.leafHash ?? new Uint8Array();
-    try {
-      await writer.write({ transactions, events, skipped, next, head });
-    } catch (cause) {
-      this.#reading.forget();
-      const fate = fateOfBatch(cause, entries.length);
-      if (fate === "throw") throw cause;
-      const isMine = await this.#open();
-      if (!isMine || writer.mark.next !== from) throw cause;
-      if (fate === "smaller") {
-        this.#page = 1;
-        return false;
-      }
-      // An entry that the tables cannot hold is nobody's but a forger's: it must not end the index.
-      log.error({ ledger, seq: last.seq, error: codeOf(cause) }, "an entry could not be indexed");
-      await writer.write({ transactions: [], events: [], skipped: 1, next, head });
+    const page = await this.#reading.read(entries);
+    const place = { next: last.seq + 1, head: last.leafHash ?? new Uint8Array() };
+    if (!(await this.#write(page, entries.length, place))) {
+      this.#page = 1;
+      return false;
     }
     this.#page = Math.min(MAX_PAGE, limit * 2);
     return ahead.length < limit && entries.length === ahead.length;
+  }
+
+  /** Writes a page, of one entry as much as the tables take; false: its entries are to be tried one by one. */
+  async #write(page: ReadPage, entries: number, place: { next: number; head: Uint8Array }): Promise<boolean> {
+    const { writer, ledger, log } = this.#options;
+    const from = writer.mark.next;
+    const lesser = lesserPages(page);
+    let refusal: string | undefined;
+    for (let given: ReadPage | undefined = page; given !== undefined; ) {
+      try {
+        await writer.write({ ...given, ...place });
+        break;
+      } catch (cause) {
+        this.#reading.forget();
+        const fate = fateOfBatch(cause, entries);
+        const less = lesser.shift();
+        if (fate === "throw" || less === undefined) throw cause;
+        const isMine = await this.#open();
+        if (!isMine || writer.mark.next !== from) throw cause;
+        if (fate === "smaller") return false;
+        refusal ??= codeOf(cause);
+        given = less;
+      }
+    }
+    if (refusal !== undefined) {
+      const message =
+        lesser.length > 0 ? "an entry is indexed without its names" : "an entry could not be indexed";
+      log.error({ ledger, seq: place.next - 1, error: refusal }, message);
+    }
+    return true;
   }
 
   async #pause(ms: number): Promise<void> {

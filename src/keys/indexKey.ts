@@ -14,7 +14,7 @@ export interface IndexKey {
   readonly id: string;
   /** A keyed token: 64 bits as a signed number, PostgreSQL's bigint. The same for the same kind and text. */
   token(kind: TokenKind, text: string): bigint;
-  /** 16 bytes: the same for the same attribute and exact value. */
+  /** 16 bytes: the same for the same attribute and exact value; of a lone surrogate, as for U+FFFD (UTF-8 has no other). */
   digest(attribute: string, value: string): Uint8Array;
   /** Seals a value (AES-256-GCM, a random nonce each time). `aad` says where it stands, and must be given to open it. */
   seal(value: string, aad: string): Uint8Array;

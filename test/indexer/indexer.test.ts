@@ -584,6 +584,89 @@ describe("what somebody did to the ledger", () => {
     expect(content.state).toMatchObject([{ skipped: "0" }]);
   });
 
+  test("names that differ in lone surrogates only hide nothing", async () => {
+    const ledger = await makeLedger(database);
+    const writer = await ledger.writer();
+    const emails = [{ value: "a\ud800" }, { value: "a\ud801" }];
+    const body = { userName: "x\ud800", emails };
+    const txn = await pass(
+      writer,
+      { method: "POST", path: "/Users", body },
+      { status: 201, body: { userName: "x\ufffd", emails: [{ value: "a\udc00" }], id: "u-1" } },
+    );
+    const refused = await pass(writer, { method: "POST", path: "/Users", body }, { status: 409, body: {} });
+    const operation = { method: "POST", path: "/Users", bulkId: "b", data: body };
+    await pass(
+      writer,
+      { method: "POST", path: "/Bulk", body: { Operations: [operation] } },
+      {
+        status: 200,
+        body: {
+          Operations: [
+            {
+              method: "POST",
+              bulkId: "b",
+              status: "201",
+              response: { ...body, id: "u-2" },
+              location: "/Users/u-2",
+            },
+          ],
+        },
+      },
+    );
+    const faults: object[] = [];
+    const log = { info() {}, warn() {}, error: (fields: object) => faults.push(fields) };
+    await indexAll(database, ledger, { indexer: { log } });
+    const content = await contentOf(database, ledger);
+    expect([content.state, faults]).toMatchObject([[{ skipped: "0" }], []]);
+    expect(content.txns.map((row) => [row.outcome, row.is_cut])).toEqual(Array(3).fill(["answered", false]));
+    for (const account of ["u-1", `?${refused}`, "u-2"])
+      expect(namesIn(content, `okta/User/${account}`)).toEqual(["email=a\ufffd", "userName=x\ufffd"]);
+    expect(content.txns[0]).toMatchObject({ txn, account: "okta/User/u-1" });
+  });
+
+  test("what the tables do not take of an entry is left out, and the transaction is there", async () => {
+    const ledger = await makeLedger(database);
+    const writer = await ledger.writer();
+    // Constraints stand for whatever the tables refuse of data that nobody foresaw.
+    const refuse = (table: string) =>
+      ledger.sql(`ALTER TABLE ${ledger.schema}.${table} ADD CONSTRAINT refused CHECK (false) NOT VALID`);
+    const member = { op: "add", path: "members", value: [{ value: "u-1" }] };
+    const write = async () => {
+      await pass(
+        writer,
+        { method: "POST", path: "/Users", body: ADA },
+        { status: 201, body: { ...ADA, id: "u-1" } },
+      );
+      await pass(
+        writer,
+        { method: "PATCH", path: "/Groups/g-1", body: { Operations: [member] } },
+        { status: 204 },
+      );
+    };
+    const faults: string[] = [];
+    const log = { info() {}, warn() {}, error: (_: object, message: string) => faults.push(message) };
+    await refuse("account_name");
+    await write();
+    await indexAll(database, ledger, { indexer: { log } });
+    const nameless = await contentOf(database, ledger);
+    expect(nameless.txns.map((row) => [row.outcome, row.account, row.is_cut])).toEqual([
+      ["answered", "okta/User/u-1", true],
+      ["answered", "okta/Group/g-1", false],
+    ]);
+    expect([nameless.names, nameless.state]).toMatchObject([[], [{ skipped: "0" }]]);
+    await refuse("txn_account");
+    await write();
+    await indexAll(database, ledger, { indexer: { log } });
+    const bare = await contentOf(database, ledger);
+    expect(bare.txns.slice(2).map((row) => [row.outcome, row.resource_id, row.account, row.is_cut])).toEqual([
+      ["answered", "u-1", null, true],
+      ["answered", "g-1", null, true],
+    ]);
+    expect([bare.touches, bare.state]).toMatchObject([nameless.touches, [{ skipped: "0" }]]);
+    expect(new Set(faults)).toEqual(new Set(["an entry is indexed without its names"]));
+  });
+
   test("a leaf that no table can hold does not stop the others", async () => {
     const ledger = await makeLedger(database);
     const writer = await ledger.writer();

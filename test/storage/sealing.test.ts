@@ -130,3 +130,46 @@ test("without the key attachments are given as sealed, and counted; with it, as 
     await Promise.all([reader.close(), evidence.close(), tree.close()]);
   }
 });
+
+test("a row in clear is believed only if the leaf commits to it, with the key and without", async () => {
+  const ledger = await makeLedger(database);
+  await passOne(await ledger.writer());
+  const { origin, pinned, schema } = ledger;
+  const address = { connectionString: database.urls.reader, requireSync: [] };
+  const timeouts = { connections: 1, timeoutMs: 30_000 };
+  const opening = new LedgerReader(ledger.name, address, { ...timeouts, opener: testOpener(origin) });
+  const blind = new LedgerReader(ledger.name, address, timeouts);
+  try {
+    const bodyBy = async (reader: LedgerReader) =>
+      (await reader.page(0, 1, true)).entries[0]?.attachments?.find(({ name }) => name === "body");
+    const put = (salt: Uint8Array, content: Uint8Array) =>
+      ledger.tamper(
+        `UPDATE ${schema}.attachment SET salt = '\\x${Buffer.from(salt).toString("hex")}', content = '\\x${Buffer.from(content).toString("hex")}' WHERE seq = 1 AND name = 'body'`,
+      );
+    const before = await bodyBy(opening);
+    if (!before) throw new Error("the entry has no body");
+    // As a ledger before version 3 has it.
+    await put(before.salt, before.content);
+    for (const reader of [opening, blind]) {
+      const body = await bodyBy(reader);
+      expect(Buffer.from(body?.content ?? []).toString()).toBe('{"userName":"ada@example.com"}');
+      expect(body?.sealed).toBeUndefined();
+    }
+    expect((await opening.verify({ origin, pinned })).findings).toEqual([]);
+    for (const salt of [before.salt, new Uint8Array(32)]) {
+      await put(salt, Buffer.from('{"userName":"eve@example.com"}'));
+      for (const reader of [opening, blind])
+        expect(await bodyBy(reader)).toEqual({
+          name: "body",
+          salt: new Uint8Array(0),
+          content: new Uint8Array(0),
+          sealed: { isDamaged: true, detail: expect.stringContaining("not what the leaf commits to") },
+        });
+    }
+    const findings = [{ seq: 1, code: "attachment_mismatch", detail: expect.any(String) }];
+    expect((await opening.verify({ origin, pinned })).findings).toEqual(findings);
+    expect((await blind.verify({ origin, pinned })).findings).toEqual(findings);
+  } finally {
+    await Promise.all([opening.close(), blind.close()]);
+  }
+});

@@ -2,8 +2,10 @@
 // and again when its outcome is. An event's id is the seq of the entry that brought it, so whoever was away goes on
 // where he was, with nothing left out.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import type { AuditContext } from "../context.ts";
+import { namesAccounts } from "../../storage/search/searchReader.ts";
+import type { AuditContext, Auditor } from "../context.ts";
 import { auditorOperation, type Operation } from "../http/operation.ts";
 import { integer, NO_PARAMETERS } from "../http/parameter.ts";
 import { Problem } from "../http/problem.ts";
@@ -15,8 +17,13 @@ const RETRY_MS = 2_000;
 const SENT_AT_ONCE = 200;
 /** Each of them searches again whenever the ledger grows. */
 const MAX_STREAMS = 100;
+/** So that one of them cannot take the places of all the others. */
+const MAX_STREAMS_EACH = 5;
+/** A stream that is for names looks through thousands of them each time: not whenever the ledger grows. */
+const NAMES_EVERY_MS = 3_000;
 
-const streams = new WeakMap<AuditContext, number>();
+/** By the auditors' names. */
+const streams = new WeakMap<AuditContext, Map<string, number>>();
 
 const getLive = auditorOperation(
   {
@@ -44,16 +51,13 @@ const getLive = auditorOperation(
     const given = readLastEventId(request.get("last-event-id")) ?? query.after;
     // What cannot be searched is refused now, and not in the middle of a stream.
     const { to } = await found.ledger.search.covers();
-    await found.ledger.search.changes(found.search, { after: to, to, limit: 1 }, false);
-    const isFull = (streams.get(context) ?? 0) >= MAX_STREAMS;
-    if (isFull && request.method !== "HEAD")
-      throw new Problem(
-        "rate_limited",
-        `At most ${MAX_STREAMS} live streams run at once: close another, or ask again.`,
-      );
+    await found.ledger.search.check(found.search);
+    const full = whyFull(context, auditor);
+    if (full !== undefined && request.method !== "HEAD") throw new Problem("rate_limited", full);
     return {
       kind: "events",
-      events: (signal) => counted(context, follow(found, given ?? to - 1, to, signal, isStillAllowed)),
+      events: (signal) =>
+        counted(context, auditor, follow(found, given ?? to - 1, to, signal, isStillAllowed)),
     };
   },
 );
@@ -66,12 +70,35 @@ function readLastEventId(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-async function* counted(context: AuditContext, events: AsyncIterable<string>): AsyncGenerator<string> {
-  streams.set(context, (streams.get(context) ?? 0) + 1);
+/** Why no further stream of this auditor may begin; undefined if one may. */
+function whyFull(context: AuditContext, { auditor }: Auditor): string | undefined {
+  const running = streams.get(context) ?? new Map<string, number>();
+  if ((running.get(auditor) ?? 0) >= MAX_STREAMS_EACH)
+    return `${MAX_STREAMS_EACH} live streams run under your name, and no more may at once: close one of them.`;
+  let all = 0;
+  for (const count of running.values()) all += count;
+  return all < MAX_STREAMS
+    ? undefined
+    : `At most ${MAX_STREAMS} live streams run at once: close another, or ask again.`;
+}
+
+async function* counted(
+  context: AuditContext,
+  auditor: Auditor,
+  events: AsyncIterable<string>,
+): AsyncGenerator<string> {
+  // Others may have begun since it was looked at: then this one ends, and whoever asks again is told why.
+  if (whyFull(context, auditor) !== undefined) return;
+  const name = auditor.auditor;
+  const running = streams.get(context) ?? new Map<string, number>();
+  streams.set(context, running);
+  running.set(name, (running.get(name) ?? 0) + 1);
   try {
     yield* events;
   } finally {
-    streams.set(context, (streams.get(context) ?? 1) - 1);
+    const left = (running.get(name) ?? 1) - 1;
+    if (left > 0) running.set(name, left);
+    else running.delete(name);
   }
 }
 
@@ -87,27 +114,36 @@ async function* follow(
   yield `retry: ${RETRY_MS}\n\n`;
   note("live", []);
   for (;;) {
-    for (let isMore = true; isMore; ) {
-      if (signal.aborted || !isStillAllowed()) return;
-      const changes = await ledger.search.changes(search, { after: at, to, limit: SENT_AT_ONCE }, withNames);
-      isMore = changes.length === SENT_AT_ONCE;
-      if (changes.length > 0)
-        note(
-          "live",
-          changes.map(({ row }) => row),
-        );
+    if (signal.aborted || !isStillAllowed()) return;
+    const pages = ledger.search.changes(search, { after: at, to, limit: SENT_AT_ONCE }, withNames);
+    for await (const changes of pages) {
+      note(
+        "live",
+        changes.map(({ row }) => row),
+      );
       for (const { at: id, row } of changes) {
         yield `id: ${id}\ndata: ${JSON.stringify(row)}\n\n`;
         at = id;
       }
+      if (signal.aborted || !isStillAllowed()) return;
     }
     at = Math.max(at, to - 1);
+    if (namesAccounts(search)) await rest(NAMES_EVERY_MS, signal);
     const beat = AbortSignal.timeout(HEARTBEAT_MS);
     const next = await ledger.search.whenBeyond(to, AbortSignal.any([signal, beat]));
     if (next !== undefined) to = next;
     // The search was closed: nothing comes any more.
     else if (!beat.aborted) return;
     else yield ": still here\n\n";
+  }
+}
+
+/** Waits, or until the signal fires. */
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
   }
 }
 

@@ -23,7 +23,7 @@ export function indexSchema(schema: string, roles: LedgerRoles): string {
   return `
 -- Entries with seq < next are in. version: the index's format and its key's id; another one is rebuilt from 0.
 -- head: leaf hash of entry next - 1, by which a ledger that was put back to an earlier state is told.
--- skipped: entries that could not be read (tampered with, malformed) and are in no table.
+-- skipped: entries that could not be read (tampered with, malformed) or taken at all, and are in no table.
 CREATE TABLE ${schema}.index_state (
   version text COLLATE "C" NOT NULL PRIMARY KEY,
   next bigint NOT NULL CHECK (next >= 0),
@@ -63,7 +63,7 @@ CREATE INDEX account_name_tokens ON ${schema}.account_name USING gin (tokens) WI
 
 -- One row a transaction: request and outcome as one; a refusal too. seq: of the request or the refusal.
 -- outcome: NULL while it is open; 'refused' for a refusal. is_cut: it may have names that are not in the
--- index, being too many or in attachments that could not be opened.
+-- index, being too many, or in attachments that could not be opened, or not taken by its tables.
 CREATE TABLE ${schema}.txn (
   seq bigint NOT NULL PRIMARY KEY,
   txn uuid NOT NULL UNIQUE,

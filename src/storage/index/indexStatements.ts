@@ -58,7 +58,8 @@ FROM (SELECT ${unnest(1, "bigint")} AS account, ${unnest(2, "text")} AS attribut
 WHERE known.account = given.account AND known.attribute = given.attribute COLLATE "C" AND known.digest = given.digest
 RETURNING known.account, known.attribute, known.digest`,
     newNames: `INSERT INTO ${schema}.account_name (account, attribute, digest, seq, last_seq, tokens, sealed)
-SELECT ${rows("bigint", "text", "bytea", "bigint", "bigint")}, ($6::bigint[])[${unnest(7, "bigint")}:${unnest(8, "bigint")}], ${unnest(9, "bytea")}`,
+SELECT ${rows("bigint", "text", "bytea", "bigint", "bigint")}, ($6::bigint[])[${unnest(7, "bigint")}:${unnest(8, "bigint")}], ${unnest(9, "bytea")}
+ON CONFLICT DO NOTHING`,
     newTransactions: `INSERT INTO ${schema}.txn (seq, account, closed_seq, resource_id, outcome, status, replied, duration_ms, reason, is_cut,
   txn, effects, time, connector, client, method, verb, action, resource_type, operations)
 SELECT ${unnest(1, "bigint")}, ${unnest(2, "text")}::bigint, ${ends.join(", ")}, ${unnest(11, "uuid")},

@@ -206,11 +206,20 @@ export class IndexWriter {
   async #writeNames(names: readonly NameRow[], ids: ReadonlyMap<AccountRow, bigint>): Promise<void> {
     if (names.length === 0) return;
     const { sealer } = this.#options;
-    const rows = names.map((name) => ({
-      ...name,
-      id: idOf(ids, name.account),
-      digest: sealer.digest(name.attribute, name.value),
-    }));
+    const byDigest = new Map<string, NameRow & { id: bigint; digest: Uint8Array }>();
+    for (const name of names) {
+      const id = idOf(ids, name.account);
+      const digest = sealer.digest(name.attribute, name.value);
+      const key = nameKey(id, name.attribute, digest);
+      const same = byDigest.get(key);
+      // Two texts of one digest are one name to the table.
+      if (!same) byDigest.set(key, { ...name, id, digest });
+      else {
+        same.firstSeq = Math.min(same.firstSeq, name.firstSeq);
+        same.lastSeq = Math.max(same.lastSeq, name.lastSeq);
+      }
+    }
+    const rows = [...byDigest.values()];
     const place = (given: typeof rows) => [
       encodeBigintLists([given.map(({ id }) => id)]),
       encodeTextArray(given.map(({ attribute }) => attribute)),

@@ -74,7 +74,7 @@ export class AccountSearch {
       const { kind } = test.attribute;
       if (test.operator === "pr" || (kind !== "name" && kind !== "group" && kind !== "id")) continue;
       accountsOf.set(test, {
-        ids: kind === "id" ? await this.#byId(test) : await this.#byTest(test, connectors),
+        ids: kind === "id" ? await this.#byId(test, connectors) : await this.#byTest(test, connectors),
         onlySubjects: kind !== "name",
       });
     }
@@ -85,7 +85,7 @@ export class AccountSearch {
       text: text && {
         accounts: { ids: await this.#byWords(text, connectors), onlySubjects: false },
         ids: {
-          ids: await this.#byRef("= ANY($1::text[])", this.#opener.recordedIds(text.id), 0),
+          ids: await this.#byRef("= ANY($1::text[])", this.#opener.recordedIds(text.id), 0, connectors),
           onlySubjects: true,
         },
         txn: text.txn,
@@ -163,18 +163,27 @@ export class AccountSearch {
     return found ?? [];
   }
 
-  #byId({ operator, value, position }: Test): Promise<string[]> {
+  #byId({ operator, value, position }: Test, connectors: readonly string[] | undefined): Promise<string[]> {
     const id = String(value);
     return operator === "eq" || operator === "ne"
-      ? this.#byRef("= ANY($1::text[])", this.#opener.recordedIds(id), position)
-      : this.#byRef("LIKE $1::text", likePattern(operator, id), position);
+      ? this.#byRef("= ANY($1::text[])", this.#opener.recordedIds(id), position, connectors)
+      : this.#byRef("LIKE $1::text", likePattern(operator, id), position, connectors);
   }
 
-  /** A ref that begins with `?` is no id: it stands for a resource whose id nobody told. */
-  async #byRef(comparison: string, value: unknown, position: number): Promise<string[]> {
+  /**
+   * A ref that begins with `?` is no id: it stands for a resource whose id nobody told. Ids of connectors that are not to
+   * be seen do not count for the bound either: it would tell that they are there.
+   */
+  async #byRef(
+    comparison: string,
+    value: unknown,
+    position: number,
+    connectors: readonly string[] | undefined,
+  ): Promise<string[]> {
+    const visible = connectors ? " AND connector = ANY($2::text[])" : "";
     const rows = await this.#ask<{ id: string }>(
-      `SELECT id FROM ${this.#schema}.account WHERE ref ${comparison} AND ref NOT LIKE '?%' LIMIT ${MAX_CANDIDATES + 1}`,
-      [value],
+      `SELECT id FROM ${this.#schema}.account WHERE ref ${comparison} AND ref NOT LIKE '?%'${visible} LIMIT ${MAX_CANDIDATES + 1}`,
+      connectors ? [value, connectors] : [value],
     );
     if (rows.length > MAX_CANDIDATES) throw tooMany(position, "ids", "filter");
     return rows.map(({ id }) => id);
@@ -208,6 +217,14 @@ function tooMany(position: number, what: string, of: FilterError["of"]): FilterE
     `this fits more than ${MAX_CANDIDATES} ${what}: write more of it, or use eq`,
     of,
   );
+}
+
+/** Whether a search is for accounts: then each time it is made it looks through names. */
+export function namesAccounts({ query, text }: Search): boolean {
+  if (text !== undefined) return true;
+  for (const { attribute, operator } of testsOf(query))
+    if (operator !== "pr" && ["name", "group", "id"].includes(attribute.kind)) return true;
+  return false;
 }
 
 /** Every comparison of a query. */

@@ -18,7 +18,7 @@ import {
   toSummary,
 } from "./transactionRow.ts";
 
-export type { IndexOpener, Search } from "./accountSearch.ts";
+export { type IndexOpener, namesAccounts, type Search } from "./accountSearch.ts";
 export type { Facets, Overview } from "./searchSummary.ts";
 export type { TransactionSummary } from "./transactionRow.ts";
 
@@ -27,6 +27,8 @@ export interface Coverage {
   from: 0;
   to: number;
   size: number;
+  /** Of those in the index, entries that it could not take: no search finds them. Absent: none. */
+  skipped?: number;
 }
 
 export type Order = "newest" | "oldest";
@@ -71,12 +73,14 @@ export class SearchReader {
 
   /** How far the index reaches now. */
   async covers(): Promise<Coverage> {
-    const [row] = await this.#ask<{ next: string | null; last: string | null }>(
-      `SELECT (SELECT next FROM ${this.#schema}.index_state WHERE version = $1) AS next, (SELECT max(seq) FROM ${this.#schema}.entry) AS last`,
+    const [row] = await this.#ask<{ next: string | null; skipped: string | null; last: string | null }>(
+      `SELECT (SELECT max(seq) FROM ${this.#schema}.entry) AS last, s.next, s.skipped FROM (VALUES (1)) one LEFT JOIN ${this.#schema}.index_state s ON s.version = $1`,
       [this.#opener.version],
     );
     const to = Number(row?.next ?? 0);
-    return { from: 0, to, size: Math.max(to, row?.last == null ? 0 : Number(row.last) + 1) };
+    const skipped = Number(row?.skipped ?? 0);
+    const size = Math.max(to, row?.last == null ? 0 : Number(row.last) + 1);
+    return { from: 0, to, size, ...(skipped > 0 && { skipped }) };
   }
 
   /** A page of transactions. @throws {FilterError} {SearchTimeoutError} */
@@ -135,16 +139,33 @@ export class SearchReader {
     return { seqs, next: rows.length > limit ? seqs.at(-1) : undefined };
   }
 
+  /** Whether the search can be made. @throws {FilterError} {SearchTimeoutError} */
+  async check(search: Search): Promise<void> {
+    await this.#accounts.resolve(search);
+  }
+
   /**
-   * Transactions that came or were closed by entries with after < seq < to, oldest first, each once and with the seq of
-   * its last entry there. `to`: how far was looked; give that as the next `after` + 1 if nothing is left.
+   * Transactions that came or were closed by entries with after < seq < to, in pages, oldest first, each once and with the
+   * seq of its last entry there. The index must reach `to`. Names are looked through once, before the first page.
    */
-  async changes(
+  async *changes(
     search: Search,
     { after, to, limit }: { after: number; to: number; limit: number },
     withNames: boolean,
-  ): Promise<{ at: number; row: TransactionSummary }[]> {
+  ): AsyncGenerator<{ at: number; row: TransactionSummary }[]> {
     const resolved = await this.#accounts.resolve(search);
+    for (let at: number | undefined = after; at !== undefined; ) {
+      const page = await this.#changesOf(resolved, { after: at, to, limit }, withNames);
+      if (page.length > 0) yield page;
+      at = page.length === limit ? page.at(-1)?.at : undefined;
+    }
+  }
+
+  async #changesOf(
+    resolved: SqlSearch,
+    { after, to, limit }: { after: number; to: number; limit: number },
+    withNames: boolean,
+  ): Promise<{ at: number; row: TransactionSummary }[]> {
     const parameters = new Parameters();
     const condition = conditionOf(resolved, sourceOf(this.#schema, "txn", "transactions"), parameters);
     const from = parameters.add(after, "bigint");

@@ -2,7 +2,8 @@
 // constant memory, nothing before it is recorded, and a stream that goes on where it was.
 
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Problem } from "../../../src/audit/http/problem.ts";
 import { CSV_HEADER, formatCsv } from "../../../src/audit/search/csv.ts";
 import { newUuid } from "../../../src/nodeCrypto.ts";
@@ -10,7 +11,7 @@ import type { TransactionSummary } from "../../../src/storage/search/searchReade
 import { MAX_COUNTED } from "../../../src/storage/search/searchSummary.ts";
 import { intentOf, outcomeOf, pass } from "../../indexer/indexHarness.ts";
 import { dropDatabase, makeDatabase, runSql, type TestDatabase, until } from "../../storage/writerHarness.ts";
-import { get, serve, TOKENS } from "../harness.ts";
+import { get, makeAuditor, serve, TOKENS } from "../harness.ts";
 import { join, makeSearched, type SearchedLedger } from "./searchLedger.ts";
 
 let database: TestDatabase;
@@ -60,7 +61,7 @@ describe("CSV", () => {
     ["+1", "'+1"],
     ["-1", "'-1"],
     ["@SUM(A1)", "'@SUM(A1)"],
-    ["\t=1", '"\'\t=1"'],
+    ["\t=1", "\"'\t'=1\""],
     ["\tx", '"\'\tx"'],
     ["\rx", '"\'\rx"'],
     ["\nx", '"\'\nx"'],
@@ -72,6 +73,13 @@ describe("CSV", () => {
     ["two\r\nlines", '"two\r\nlines"'],
     [" padded ", '" padded "'],
     ["O'Neil-Smith", "O'Neil-Smith"],
+    ["x;=1+1", "x;'=1+1"],
+    ["x; +1;-2;y", "x; '+1;'-2;y"],
+    ["x;＠SUM(A1)", "x;'＠SUM(A1)"],
+    ['x;"=1"', '"x;""\'=1"""'],
+    ["x\t=1", '"x\t\'=1"'],
+    ["x\r\n@y", '"x\r\n\'@y"'],
+    ["a;b-c", "a;b-c"],
   ])("%j stands as %s", (name, expected) => {
     expect(field(name)).toBe(expected);
   });
@@ -155,6 +163,79 @@ test("an export that cannot be recorded gives nothing out, and one that cannot b
     "not_recorded",
     expect.not.stringContaining("ada"),
   ]);
+});
+
+describe("exports", () => {
+  /** A listener, and a result of many pages. */
+  async function listen() {
+    const ledger = await makeDesk();
+    await ledger.write((writer) => join(writer, { id: "u-1", userName: "ada@example.com" }));
+    await ledger.index();
+    await runSql(
+      database.urls.superuser,
+      `INSERT INTO ledger_${ledger.name}.txn (seq, txn, time, connector, client, method, verb, action, resource_type, effects, outcome)
+       SELECT 1000 + n, gen_random_uuid(), now(), 'okta', repeat('c', 2000), 'bearer', 'PUT', 'replace', 'User', '{replace}', 'open'
+       FROM generate_series(1, 20000) AS n`,
+    );
+    const { server, context } = serve([ledger]);
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    const ask = (signal?: AbortSignal) =>
+      fetch(`http://127.0.0.1:${port}/audit/v1/transactions.ndjson`, {
+        headers: { authorization: `Bearer ${TOKENS.all}` },
+        ...(signal && { signal }),
+      });
+    return { ask, context };
+  }
+
+  test("run two at once for one auditor; one whose reader has gone is over", async () => {
+    const { ask } = await listen();
+    const gone = new AbortController();
+    // Neither is read: what does not fit into the sockets waits.
+    const running = [await ask(gone.signal), await ask(gone.signal)];
+    expect(running.map(({ status }) => status)).toEqual([200, 200]);
+    const third = await ask();
+    expect([third.status, ((await third.json()) as { code: string }).code]).toEqual([429, "rate_limited"]);
+    gone.abort();
+    await vi.waitFor(async () => {
+      const again = await ask();
+      expect(again.status).toBe(200);
+      await again.body?.cancel();
+    }, 5_000);
+  });
+
+  test("end in the middle when the token ends, and do not look whole", async () => {
+    const { ask, context } = await listen();
+    const answer = await ask();
+    const reader = answer.body?.getReader();
+    expect((await reader?.read())?.done).toBe(false);
+    context.authenticate = () => undefined;
+    const rest = async () => {
+      for (;;) if ((await reader?.read())?.done !== false) return;
+    };
+    await expect(rest()).rejects.toThrow("terminated");
+  });
+});
+
+test("an evidence pack ends in the middle when the token ends, and is none if it ended before", async () => {
+  const ledger = await makeDesk();
+  await ledger.grow(20);
+  await ledger.publish();
+  const { server, context, looks } = serve([ledger]);
+  const { authenticate } = context;
+  const path = `/audit/v1/ledgers/${ledger.name}/evidence`;
+  let left = 4;
+  context.authenticate = (authorization) => (left-- > 0 ? authenticate(authorization) : undefined);
+  await expect(get(server, path).buffer()).rejects.toThrow("aborted");
+  expect(looks).toHaveLength(1);
+  left = 1;
+  const refused = await get(server, path);
+  expect([refused.status, refused.body.code]).toEqual([401, "unauthenticated"]);
+  expect(looks).toHaveLength(1);
 });
 
 describe("live", () => {
@@ -264,6 +345,64 @@ describe("live", () => {
       400,
       "invalid_parameter",
     ]);
+  });
+
+  test("a stream for names looks through them every few seconds, and leaves nothing out", async () => {
+    const ledger = await makeDesk();
+    await ledger.write((writer) => join(writer, { id: "u-x", userName: "other@example.com" }));
+    await ledger.index();
+    const { base } = await listen(ledger);
+    const looked = vi.spyOn(ledger.audit.search, "changes");
+    const begunAt = performance.now();
+    const filter = new URLSearchParams({ filter: 'userName sw "user"' });
+    const events = await read(`${base}/audit/v1/live?${filter}`, 5, {}, async () => {
+      for (let n = 0; n < 5; n++) {
+        await ledger.write((writer) => join(writer, { id: `u-${n}`, userName: `user${n}@example.com` }));
+        await ledger.index();
+        await sleep(450);
+      }
+    });
+    expect(events.map(({ row }) => row.resourceId)).toEqual(["u-0", "u-1", "u-2", "u-3", "u-4"]);
+    const times = Math.floor((performance.now() - begunAt) / 3_000) + 1;
+    expect(looked.mock.calls.length).toBeLessThanOrEqual(times);
+  });
+
+  test("an auditor has five streams, and another has his own", async () => {
+    const ledger = await makeDesk();
+    await ledger.write((writer) => join(writer, { id: "u-0", userName: "a@example.com" }));
+    await ledger.index();
+    const { base, context } = await listen(ledger);
+    const { authenticate } = context;
+    context.authenticate = (authorization) =>
+      authorization === "Bearer other" ? makeAuditor("other") : authenticate(authorization);
+    const begin = async (token: string) => {
+      const gone = new AbortController();
+      const response = await fetch(`${base}/audit/v1/live`, {
+        headers: { authorization: `Bearer ${token}` },
+        signal: gone.signal,
+      });
+      if (response.status !== 200) return { response, hangUp: () => gone.abort() };
+      // It counts from its first words on.
+      await response.body?.getReader().read();
+      return { response, hangUp: () => gone.abort() };
+    };
+    const running = [];
+    for (let n = 0; n < 5; n++) running.push(await begin(TOKENS.all));
+    expect(running.map(({ response }) => response.status)).toEqual(Array(5).fill(200));
+    const { response: sixth } = await begin(TOKENS.all);
+    expect([sixth.status, await sixth.json()]).toEqual([
+      429,
+      expect.objectContaining({ code: "rate_limited", detail: expect.stringMatching(/^5 live streams/) }),
+    ]);
+    running.push(await begin("other"));
+    expect(running.at(-1)?.response.status).toBe(200);
+    running[0]?.hangUp();
+    await until(async () => {
+      const again = await begin(TOKENS.all);
+      running.push(again);
+      return again.response.status === 200;
+    }, "a place is free again");
+    for (const { hangUp } of running) hangUp();
   });
 
   test("a stream ends when its reader is not let in any more", async () => {

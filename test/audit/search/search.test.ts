@@ -193,6 +193,22 @@ test("entries of what fits come with their leaves, and events with them", async 
   expect([plain.entries.length, plain.next]).toEqual([2, 1]);
 });
 
+test("an answer says how many entries the index could not take", async () => {
+  const skip = (count: number) =>
+    runSql(database.urls.superuser, `UPDATE ledger_desk.index_state SET skipped = ${count}`);
+  await skip(3);
+  try {
+    const { body } = await get(server, "/audit/v1/transactions?limit=1");
+    operations.find(({ id }) => id === "listTransactions")?.answer?.parse(body);
+    expect(body.covers).toMatchObject({ to: await ledger.size(), skipped: 3 });
+    const status = await get(server, "/audit/v1/status");
+    operations.find(({ id }) => id === "getStatus")?.answer?.parse(status.body);
+    expect(status.body.ledgers[0].skipped).toBe(3);
+  } finally {
+    await skip(0);
+  }
+});
+
 test("facets count the values of what fits", async () => {
   const { body } = await get(server, "/audit/v1/facets");
   operations.find(({ id }) => id === "getFacets")?.answer?.parse(body);
@@ -259,6 +275,27 @@ describe("who may see what", () => {
     expect(csv.text).not.toContain("alan");
   });
 
+  test("ids of other connectors neither fill a search nor tell that they are there", async () => {
+    const ofAnother = `'hr', 'User', 'other-' || n, 0, 0, 0 FROM generate_series(0, 10000) AS n`;
+    await runSql(
+      database.urls.superuser,
+      `INSERT INTO ledger_desk.account (connector, type, ref, first_seq, last_seq, changes) SELECT ${ofAnother}`,
+    );
+    try {
+      const filter = 'resourceId sw "other-" or resourceId eq "u-1"';
+      const { body } = await get(server, `/audit/v1/transactions?${new URLSearchParams({ filter })}`);
+      expect([body.code, body.detail]).toEqual(["invalid_filter", expect.stringMatching(/10000 ids/)]);
+      expect((await find({ filter }, "okta-only")).map(({ resourceId }) => resourceId)).toEqual([
+        "u-1",
+        "u-1",
+        "u-1",
+      ]);
+      expect(await find({ text: "other-7" }, "okta-only")).toEqual([]);
+    } finally {
+      await runSql(database.urls.superuser, "DELETE FROM ledger_desk.account WHERE ref LIKE 'other-%'");
+    }
+  });
+
   test("a search is noted, with what was asked for", async () => {
     looks.length = 0;
     const rows = await find({ text: "ada", filter: "seq pr" });
@@ -291,19 +328,33 @@ describe("who may see what", () => {
   });
 });
 
-test("a search that takes too long is given up in clear words", async () => {
-  // A lock on the table stands for a table that is too large.
+/** A lock on a table stands for one that is too large, and for a database that is busy. */
+async function whileLocked(table: string, work: () => Promise<void>): Promise<void> {
   const client = await connect({ connectionString: database.urls.superuser, requireSync: [] }, "test", 5_000);
-  await client.query("BEGIN; LOCK TABLE ledger_desk.txn IN ACCESS EXCLUSIVE MODE");
+  await client.query(`BEGIN; LOCK TABLE ledger_desk.${table} IN ACCESS EXCLUSIVE MODE`);
   try {
+    await work();
+  } finally {
+    await client.query("ROLLBACK");
+    await client.end();
+  }
+}
+
+test("the status does not wait for the index", async () => {
+  await whileLocked("index_state", async () => {
+    const { body, status } = await get(server, "/audit/v1/status");
+    expect([status, body.ledgers[0].skipped]).toEqual([200, null]);
+  });
+  expect((await get(server, "/audit/v1/status")).body.ledgers[0].skipped).toBe(0);
+});
+
+test("a search that takes too long is given up in clear words", async () => {
+  await whileLocked("txn", async () => {
     const { body, status } = await get(server, "/audit/v1/transactions");
     expect([status, body.code, body.detail]).toEqual([
       503,
       "search_timeout",
       expect.stringMatching(/narrow it/),
     ]);
-  } finally {
-    await client.query("ROLLBACK");
-    await client.end();
-  }
+  });
 });

@@ -121,6 +121,24 @@ test("a name is found by the tokens of a question, and opens in its place only",
   expect(key.open(row?.sealed as Buffer, sealedNamePlace("999", "userName"))).toBeUndefined();
 });
 
+test("names of one digest are one row, from the first to the last of them", async () => {
+  const ledger = await makeLedger(database);
+  const writer = writerOf(ledger);
+  await writer.open(nothing);
+  const named = (seq: number, value: string) => {
+    const [touched] = transaction(seq).touched;
+    if (!touched) throw new Error("it touches something");
+    const about = { ...touched, names: [{ attribute: "email" as const, value }] };
+    return transaction(seq, { touched: [about], about });
+  };
+  await writer.write(batch(6, [named(0, "a\ud800"), named(2, "a\ud801"), named(4, "a\ufffd")]));
+  await writer.write(batch(10, [named(6, "a\udc00"), named(8, "a\udc01")]));
+  await writer.close();
+  expect(
+    await querySql(database.urls.superuser, `SELECT seq, last_seq FROM ${ledger.schema}.account_name`),
+  ).toEqual([{ seq: "0", last_seq: "8" }]);
+});
+
 test("a batch that fails leaves nothing of it", async () => {
   const ledger = await makeLedger(database);
   const writer = writerOf(ledger);
