@@ -94,6 +94,8 @@ export interface LedgerHealth {
   /** Whether it takes writes. */
   isWritable: boolean;
   alarms: readonly OpenAlarm[];
+  /** Findings about tampering that were acknowledged and are not known to be mended; none if it is not said. */
+  acknowledged?: number;
 }
 
 /** A credential of a connector, without its secret. */

@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { EvidenceQuery } from "../ledger/evidence/statement.ts";
 import { EvidenceError, writeEvidence } from "../ledger/evidence/writeEvidence.ts";
 import type { AuditContext, Auditor, Look, NamedLedger } from "./context.ts";
+import { exportTurns, requireStillAllowed } from "./desk/turns.ts";
 import { readTransactionFor } from "./entries.ts";
 import { ledgerOperation, type Operation } from "./http/operation.ts";
 import { include, integer, LEDGER_PATH, uuid } from "./http/parameter.ts";
@@ -43,9 +44,10 @@ const getEvidence = ledgerOperation(
       "not_recorded",
     ],
   },
-  async ({ context, auditor, ledger, request, query: { include, ...wanted } }) => {
+  async ({ context, auditor, ledger, request, isStillAllowed, query: { include, ...wanted } }) => {
     const query = readQuery(wanted);
     await requireReach(context, auditor, ledger, query);
+    await exportTurns.holdUntilAnswered(context, auditor, request);
     const pack = writeEvidence(ledger.evidence, {
       query,
       madeBy: context.madeBy,
@@ -58,7 +60,7 @@ const getEvidence = ledgerOperation(
       kind: "stream",
       mediaType: "application/x-tar",
       fileName: `${ledger.name}-evidence.tar`,
-      chunks: recordFirst(refuseAsProblem(pack), async () => {
+      chunks: recordFirst(refuseAsProblem(pack), isStillAllowed, async () => {
         if (isExport) await context.exporting(ledger.name, lookOf(auditor, query, include));
       }),
     };
@@ -96,13 +98,15 @@ function lookOf(auditor: Auditor, query: EvidenceQuery, include: "attachments" |
   };
 }
 
-/** An export that cannot be recorded is none; one that cannot be made is not recorded. */
+/** An export that cannot be recorded is none; one that cannot be made is not recorded; one that is not allowed any more ends. */
 async function* recordFirst(
   chunks: AsyncIterable<Uint8Array>,
+  isStillAllowed: () => boolean,
   record: () => Promise<void>,
 ): AsyncGenerator<Uint8Array> {
   let isRecorded = false;
   for await (const chunk of chunks) {
+    requireStillAllowed(isStillAllowed);
     if (!isRecorded) await record();
     isRecorded = true;
     yield chunk;

@@ -1,8 +1,12 @@
 // The storage side of sealing: the rows that go with a batch's sealed attachments, and the reading of attachments, which
 // are opened where the reader was given an opener (src/ledger/sealing.ts) and reported as sealed where it was not. A row
-// with a salt is of a ledger's time before version 3 and stands in clear.
+// with a salt is of a ledger's time before version 3 and stands in clear; nobody sealed it, so it is believed only if the
+// leaf commits to it: else whoever can change rows could show anything in place of what is sealed.
 
+import { createHash } from "node:crypto";
+import { decodeBase64url } from "../ledger/base64url.ts";
 import type { Entry } from "../ledger/entry.ts";
+import { commitTo, equalBytes, SALT_BYTES, type Sha256 } from "../ledger/hash.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
 import type { AccountKeyRow, AttachmentOpener, DataKeyRow, SealedEntry } from "../ledger/sealing.ts";
 import type { StoredAttachment } from "../ledger/verify.ts";
@@ -81,10 +85,20 @@ export async function openRows(
   }
   const found = new Map<number, StoredAttachment[]>();
   let entry: { seq: number; id: string } | undefined;
+  let clear: { leaf: string | undefined; commitments: ReadonlyMap<string, string> } | undefined;
   for (const { seq, name, salt, content } of rows) {
     let stored: StoredAttachment;
-    if (salt !== null) stored = { name, salt, content };
-    else if (!opening)
+    if (salt !== null) {
+      const leaf = leafOf(seq);
+      if (clear?.leaf !== leaf || clear === undefined) clear = { leaf, commitments: commitmentsOf(leaf) };
+      const isTrue = isCommitted(clear.commitments.get(name), salt, content);
+      stored = isTrue
+        ? { name, salt, content }
+        : stillSealed(name, {
+            isDamaged: true,
+            detail: "it stands in clear and is not what the leaf commits to",
+          });
+    } else if (!opening)
       stored = stillSealed(name, { isDamaged: false, detail: "the sealing key is not here" });
     else {
       if (entry?.seq !== seq) entry = { seq, id: entryIdOf(leafOf(seq)) ?? "" };
@@ -104,6 +118,27 @@ export async function openRows(
 function stillSealed(name: string, sealed: NonNullable<StoredAttachment["sealed"]>): StoredAttachment {
   return { name, salt: NO_BYTES, content: NO_BYTES, sealed };
 }
+
+function commitmentsOf(leaf: string | undefined): Map<string, string> {
+  const parsed = leaf === undefined ? "none" : parseLeaf(leaf);
+  const refs = typeof parsed === "string" ? [] : parsed.claims.attachments;
+  return new Map(refs.map(({ name, commitment }) => [name, commitment]));
+}
+
+function isCommitted(commitment: string | undefined, salt: Uint8Array, content: Uint8Array): boolean {
+  const expected = commitment === undefined ? undefined : decodeBase64url(commitment);
+  return (
+    expected !== undefined &&
+    salt.length === SALT_BYTES &&
+    equalBytes(expected, commitTo(salt, content, digest))
+  );
+}
+
+const digest: Sha256 = (...parts) => {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
 
 function entryIdOf(leaf: string | undefined): Entry["id"] | undefined {
   if (leaf === undefined) return undefined;

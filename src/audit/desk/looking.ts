@@ -22,12 +22,17 @@ export interface LookingOptions {
   batchMs?: number;
   /** The same for denials of whoever proved to be nobody: anyone can cause them. */
   strangerBatchMs?: number;
+  /** Milliseconds of a clock that is never set back. */
+  now?: () => number;
 }
 
 const BATCH_MS = 10_000;
 const STRANGER_BATCH_MS = 60_000;
 const MAX_FACTS = 50;
 const MAX_FACT_LENGTH = 1000;
+/** Exports of one auditor, of which each is an entry for ever. */
+const MAX_EXPORTS = 30;
+const EXPORTS_WITHIN_MS = 60_000;
 
 interface Batch {
   readonly ledger: string;
@@ -48,6 +53,8 @@ export class Looking implements Pick<AuditContext, "looked" | "exporting" | "sig
   readonly #options: LookingOptions;
   readonly #batches = new Map<string, Batch>();
   readonly #writing = new Set<Promise<void>>();
+  /** When each auditor's last exports were recorded. */
+  readonly #exports = new Map<string, number[]>();
   #isStopped = false;
 
   constructor(options: LookingOptions) {
@@ -76,6 +83,7 @@ export class Looking implements Pick<AuditContext, "looked" | "exporting" | "sig
 
   /** See AuditContext. */
   async exporting(ledger: string, { auditor, kind, count, from, to, facts }: Look): Promise<void> {
+    this.#countExport(auditor);
     const event = {
       ...whoOf(auditor),
       kind,
@@ -114,6 +122,20 @@ export class Looking implements Pick<AuditContext, "looked" | "exporting" | "sig
     this.#isStopped = true;
     for (const key of [...this.#batches.keys()]) this.#write(key);
     await Promise.all(this.#writing);
+  }
+
+  /** @throws {Problem} rate_limited */
+  #countExport({ auditor }: Auditor): void {
+    const { now = () => performance.now() } = this.#options;
+    const begin = now() - EXPORTS_WITHIN_MS;
+    for (const [name, times] of this.#exports)
+      if ((times.at(-1) ?? begin) <= begin) this.#exports.delete(name);
+    const recent = (this.#exports.get(auditor) ?? []).filter((time) => time > begin);
+    if (recent.length >= MAX_EXPORTS) {
+      const problem = `At most ${MAX_EXPORTS} exports a minute: each is recorded for ever. Ask again in a minute, or for more at once.`;
+      throw new Problem("rate_limited", problem);
+    }
+    this.#exports.set(auditor, [...recent, now()]);
   }
 
   #batchOf(name: Batch["name"], ledger: string, auditor: Auditor | undefined): Batch | undefined {

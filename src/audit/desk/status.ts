@@ -1,7 +1,9 @@
-// How every ledger is: how far it is verified, published and anchored, and which alarms are open. Three states and no
-// bare OK: "verified", with up to where; "verifying", while the monitor is behind; "broken", with what and where. And
-// the one thing that a person may change here: that he has taken note of an alarm, which is an entry of the ledger.
+// How every ledger is: how far it is verified, published and anchored, and which alarms are open. Four states and no
+// bare OK: "verified", with up to where; "acknowledged", when somebody took note of what is still altered; "verifying",
+// while the monitor is behind; "broken", with what and where. And the one thing that a person may change here: that he
+// has taken note of an alarm, which is an entry of the ledger and mends nothing.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { ledgersOf } from "../access.ts";
 import { findingSchema } from "../answers.ts";
@@ -12,6 +14,7 @@ import { Problem } from "../http/problem.ts";
 
 const TAG = "Status";
 const count = z.int().min(0);
+const SKIPPED_WITHIN_MS = 300;
 
 const statusSchema = z
   .strictObject({
@@ -19,14 +22,22 @@ const statusSchema = z
     origin: z.string(),
     size: count.describe("Entries there are."),
     verified: count.describe("Entries that this instance verified as they came."),
-    state: z.enum(["verified", "verifying", "broken"]),
+    state: z.enum(["verified", "acknowledged", "verifying", "broken"]),
     brokenAt: count
       .nullable()
       .describe("Lowest seq that an open alarm about tampering names; null if none does."),
+    acknowledged: count.describe(
+      "Findings about tampering that somebody took note of, and that are not known to be mended.",
+    ),
     isWritable: z.boolean().describe("Whether writes are taken now."),
     findings: z.array(findingSchema).describe("What the open alarms are about."),
     anchoredUpTo: count.describe("The tree of this size is kept outside the database; 0: none is."),
     published: count.describe("Leaves under the newest checkpoint."),
+    skipped: count
+      .nullable()
+      .describe(
+        "Entries that the search index could not take, so no search finds them; null: not known now.",
+      ),
     alarms: z.array(
       z.strictObject({
         id: z.uuid(),
@@ -57,13 +68,34 @@ const getStatus = auditorOperation(
     answer: statusAnswer,
   },
   async ({ context, auditor }) => {
-    const body: z.input<typeof statusAnswer> = { ledgers: ledgersOf(context, auditor).map(describe) };
+    const ledgers = await Promise.all(
+      ledgersOf(context, auditor).map(async (ledger) => ({
+        ...describe(ledger),
+        skipped: await skippedOf(ledger),
+      })),
+    );
+    const body: z.input<typeof statusAnswer> = { ledgers };
     return { kind: "json", body };
   },
 );
 
-function describe(ledger: NamedLedger): z.input<typeof statusSchema> {
-  const { size, verified, published, isWritable, alarms } = ledger.health();
+/** Never in the way of the rest: while the database is busy or away it is not known. */
+async function skippedOf({ search }: NamedLedger): Promise<number | null> {
+  const unknown = new AbortController();
+  const late = sleep(SKIPPED_WITHIN_MS, null, { signal: unknown.signal });
+  try {
+    return await Promise.race([search.covers().then(({ skipped = 0 }) => skipped), late]);
+  } catch {
+    // Searches say why; here it is only not known.
+    return null;
+  } finally {
+    late.catch(() => {});
+    unknown.abort();
+  }
+}
+
+function describe(ledger: NamedLedger): Omit<z.input<typeof statusSchema>, "skipped"> {
+  const { size, verified, published, isWritable, alarms, acknowledged = 0 } = ledger.health();
   const broken = alarms.filter(({ isTamper }) => isTamper);
   const seqs = broken.flatMap(({ seq }) => seq ?? []);
   return {
@@ -71,8 +103,9 @@ function describe(ledger: NamedLedger): z.input<typeof statusSchema> {
     origin: ledger.origin,
     size,
     verified,
-    state: broken.length > 0 ? "broken" : verified < published ? "verifying" : "verified",
+    state: stateOf(broken.length > 0, verified < published, acknowledged > 0),
     brokenAt: seqs.length > 0 ? Math.min(...seqs) : null,
+    acknowledged,
     isWritable,
     findings: alarms.map(({ code, seq, detail }) => ({ code, detail, ...(seq !== undefined && { seq }) })),
     anchoredUpTo: ledger.anchored().size,
@@ -85,6 +118,12 @@ function describe(ledger: NamedLedger): z.input<typeof statusSchema> {
       isTamper,
     })),
   };
+}
+
+function stateOf(isBroken: boolean, isBehind: boolean, isAcknowledged: boolean) {
+  if (isBroken) return "broken";
+  if (isBehind) return "verifying";
+  return isAcknowledged ? "acknowledged" : "verified";
 }
 
 const acknowledgedAnswer = z.strictObject({ ledger: z.string(), alarm: z.uuid(), by: z.string() });

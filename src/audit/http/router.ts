@@ -1,5 +1,6 @@
-// Serves operations: answers, HEAD and OPTIONS (RFC 9110 §9.3), 405 with Allow for other methods, and every error as a
-// problem document. Below /audit/v1 a path that leads nowhere needs a token too, so that probing tells nothing.
+// Serves operations: answers, HEAD and OPTIONS (RFC 9110 §9.3), 405 with Allow for other methods. Every error is
+// passed on as a problem, for the listener to count and answer. Below /audit/v1 a path that leads nowhere needs a token
+// too, so that probing tells nothing.
 
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -7,7 +8,7 @@ import express, { type NextFunction, type Request, type Response, type Router } 
 import { requireAuditor } from "../access.ts";
 import type { AuditContext } from "../context.ts";
 import type { Operation, Reply } from "./operation.ts";
-import { Problem, problemOf, sendProblem } from "./problem.ts";
+import { Problem, problemOf } from "./problem.ts";
 
 const API = "/audit/v1";
 /** Whoever has a valid token or session. */
@@ -39,13 +40,13 @@ export function makeRouter(operations: readonly Operation[], context: AuditConte
     requireAuditor(context, request, ANYBODY);
     throw new Problem("not_found", "There is nothing here; /audit/v1/ says what there is.");
   });
-  router.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+  router.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
     const problem = problemOf(error);
     if (problem.code === "ledger_unreadable" || problem.code === "ledger_inconsistent")
       context.onError?.(error);
     // Half an answer must not look like a whole one.
     if (response.headersSent) response.destroy();
-    else sendProblem(response, problem.code, problem.message);
+    else next(problem);
   });
   return router;
 }

@@ -1,5 +1,6 @@
 // Transactions as CSV (RFC 4180). The adversary is whoever chose a userName that a spreadsheet takes for a formula: a
-// text that begins like one gets an apostrophe before it, and numbers are numbers.
+// text that begins like one gets an apostrophe before it, also in the middle where a spreadsheet that separates by `;` or
+// by tabs would begin a cell there; and numbers are numbers.
 
 import type { TransactionSummary } from "../../storage/search/searchReader.ts";
 
@@ -34,12 +35,16 @@ export function formatCsv(rows: readonly TransactionSummary[]): string {
   return text;
 }
 
+/** Spreadsheets look behind white space, and some take the wide forms of these characters too. */
+const FORMULA = /^\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+/** Where the separator is `;` or a tab, quotes in the middle of a field do not count: what follows begins a cell or a line. */
+const INNER_FORMULA = /([;\t\r\n][\s"]*)([=+\-@\uff1d\uff0b\uff0d\uff20])/g;
+
 function formatField(value: TransactionSummary[keyof TransactionSummary]): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
   const text = typeof value === "string" ? value : value.join(" ");
-  // Spreadsheets look behind white space, and some take the wide forms of these characters too.
-  const safe =
-    /^\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) || /^[\t\r\n]/.test(text) ? `'${text}` : text;
+  const inner = text.replaceAll(INNER_FORMULA, "$1'$2");
+  const safe = FORMULA.test(inner) ? `'${inner}` : inner;
   return /[",\t\r\n]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

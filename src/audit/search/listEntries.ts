@@ -4,9 +4,11 @@
 import { z } from "zod";
 import type { StoredEntry } from "../../ledger/verify.ts";
 import { describeRow } from "../../storage/reader.ts";
+import type { Order, Search, Stretch } from "../../storage/search/searchReader.ts";
 import { maySee } from "../access.ts";
 import { entriesAnswer } from "../answers.ts";
-import type { NamedLedger } from "../context.ts";
+import type { Auditor, NamedLedger } from "../context.ts";
+import { heavyReading } from "../desk/turns.ts";
 import { connectorOf } from "../entries.ts";
 import { auditorOperation, type Operation } from "../http/operation.ts";
 import { include, integer, NO_PARAMETERS } from "../http/parameter.ts";
@@ -29,7 +31,7 @@ const listEntries = auditorOperation(
     tag: "Entries",
     summary: "Pages of a ledger's entries, in order, or those that fit a filter",
     description:
-      "A filter finds transactions, as in /audit/v1/transactions, and shows their entries; `seq` and `type` (request, response, refusal, event) are an entry's own. Events have time, type, event and auditor.",
+      "A filter finds transactions, as in /audit/v1/transactions, and shows their entries; `seq` and `type` (request, response, refusal, event) are an entry's own. Events have time, type, event and auditor. A page with attachments ends early, with `next`, where they are about 8 MiB.",
     scope: "connectors",
     params: NO_PARAMETERS,
     query: z.strictObject({
@@ -56,25 +58,13 @@ const listEntries = auditorOperation(
     const covers = await ledger.search.covers();
     const isSearch =
       search.query !== undefined || search.text !== undefined || search.connectors !== undefined;
-    let rows: StoredEntry[];
-    let next: number | undefined;
-    if (isSearch) {
-      const found = await ledger.search.entries(search, { order, limit, after: place });
-      // The index is not signed; the leaf is, and says whose entry it is.
-      rows = (await readAt(ledger, found.seqs, withAttachments)).filter((row) =>
-        maySee(auditor, connectorOf(claimsOf(row))),
-      );
-      if (order === "newest") rows.reverse();
-      next = found.next;
-    } else if (order === "oldest") {
-      ({ entries: rows, next } = await ledger.reader.page(place ?? -1, limit, withAttachments));
-    } else {
-      // Without a filter no seq is left out, so the newest are the last of so many.
-      const end = Math.min(place ?? covers.size, covers.size);
-      const begin = Math.max(0, end - limit);
-      rows = (await ledger.reader.page(begin - 1, end - begin, withAttachments)).entries.reverse();
-      next = begin > 0 ? begin : undefined;
-    }
+    const read = async (): Promise<ListedPage> => {
+      const page = isSearch
+        ? await findPage(ledger, auditor, search, { order, limit, after: place })
+        : await readPage(ledger, order, place, limit, covers.size);
+      return withAttachments ? addAttachments(ledger, order, page) : page;
+    };
+    const { rows, next } = withAttachments ? await heavyReading.run(context, auditor, read) : await read();
     note(withAttachments ? "bodies" : "entries", rows);
     // Whoever asks as ever, by `after`, is answered as ever.
     const isPlain = !isSearch && order === "oldest" && query.cursor === undefined;
@@ -89,6 +79,74 @@ const listEntries = auditorOperation(
     };
   },
 );
+
+/** In the order that was asked for. */
+interface ListedPage {
+  rows: StoredEntry[];
+  /** The last seq shown, or passed over; undefined at the end. */
+  next: number | undefined;
+}
+
+/** The entries that fit a search, without attachments. */
+async function findPage(
+  ledger: NamedLedger,
+  auditor: Auditor,
+  search: Search,
+  stretch: Stretch,
+): Promise<ListedPage> {
+  const found = await ledger.search.entries(search, stretch);
+  // The index is not signed; the leaf is, and says whose entry it is.
+  const rows = (await readAt(ledger, found.seqs, false)).filter((row) =>
+    maySee(auditor, connectorOf(claimsOf(row))),
+  );
+  return { rows: stretch.order === "newest" ? rows.reverse() : rows, next: found.next };
+}
+
+/** Entries as they lie in the ledger, without attachments. */
+async function readPage(
+  { reader }: NamedLedger,
+  order: Order,
+  place: number | undefined,
+  limit: number,
+  size: number,
+): Promise<ListedPage> {
+  if (order === "oldest") {
+    const { entries, next } = await reader.page(place ?? -1, limit, false);
+    return { rows: entries, next };
+  }
+  // Without a filter no seq is left out, so the newest are the last of so many.
+  const end = Math.min(place ?? size, size);
+  const begin = Math.max(0, end - limit);
+  const { entries } = await reader.page(begin - 1, end - begin, false);
+  return { rows: entries.reverse(), next: begin > 0 ? begin : undefined };
+}
+
+/** Attachments in a page, as the leaves tell their sizes; one entry's may be more. */
+const PAGE_BYTES = 8 * 1024 * 1024;
+
+/** The page with its attachments, ended early where they would be too many bytes. */
+async function addAttachments(
+  ledger: NamedLedger,
+  order: Order,
+  { rows: found, next }: ListedPage,
+): Promise<ListedPage> {
+  const fitting = found.slice(0, countFitting(found));
+  const seqs = fitting.map(({ seq }) => seq);
+  const rows = await readAt(ledger, seqs, true);
+  return {
+    rows: order === "newest" ? rows.reverse() : rows,
+    next: fitting.length < found.length ? seqs.at(-1) : next,
+  };
+}
+
+function countFitting(rows: readonly StoredEntry[]): number {
+  let bytes = 0;
+  for (const [index, row] of rows.entries()) {
+    for (const { size } of claimsOf(row)?.attachments ?? []) bytes += size;
+    if (bytes > PAGE_BYTES && index > 0) return index;
+  }
+  return rows.length;
+}
 
 /** A few entries that nobody asked for are cheaper than another question. */
 const MAX_GAP = 4;

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import type { TransactionSummary } from "../../storage/search/searchReader.ts";
 import type { AuditContext, Auditor } from "../context.ts";
+import { exportTurns, requireStillAllowed } from "../desk/turns.ts";
 import { auditorOperation, type Operation, type Reply } from "../http/operation.ts";
 import { integer, NO_PARAMETERS } from "../http/parameter.ts";
 import { CSV_HEADER, formatCsv } from "./csv.ts";
@@ -116,11 +117,13 @@ const exportCsv = auditorOperation(
     raw: { "text/csv": "One line a transaction." },
     problems: [...SEARCH_PROBLEMS, "not_recorded"],
   },
-  async ({ context, auditor, request, query }) => {
+  async ({ context, auditor, request, query, isStillAllowed }) => {
     const found = openSearch(context, auditor, query);
     const isExport = request.method !== "HEAD";
+    await exportTurns.holdUntilAnswered(context, auditor, request);
     return exportAs(found, "text/csv", "csv", CSV_HEADER, (rows) => formatCsv(rows), {
       order: query.order,
+      isStillAllowed,
       record: () => (isExport ? recordExport(context, auditor, found, "csv") : undefined),
     });
   },
@@ -139,13 +142,15 @@ const exportNdjson = auditorOperation(
     raw: { "application/x-ndjson": "One TransactionRow a line." },
     problems: [...SEARCH_PROBLEMS, "not_recorded"],
   },
-  async ({ context, auditor, request, query }) => {
+  async ({ context, auditor, request, query, isStillAllowed }) => {
     const found = openSearch(context, auditor, query);
     const isExport = request.method !== "HEAD";
+    await exportTurns.holdUntilAnswered(context, auditor, request);
     const format = (rows: readonly TransactionSummary[]) =>
       rows.map((row) => `${JSON.stringify(row)}\n`).join("");
     return exportAs(found, "application/x-ndjson", "ndjson", "", format, {
       order: query.order,
+      isStillAllowed,
       record: () => (isExport ? recordExport(context, auditor, found, "ndjson") : undefined),
     });
   },
@@ -157,11 +162,20 @@ function exportAs(
   extension: string,
   header: string,
   format: (rows: readonly TransactionSummary[]) => string,
-  { order, record }: { order: "newest" | "oldest"; record: () => Promise<void> | undefined },
+  {
+    order,
+    isStillAllowed,
+    record,
+  }: {
+    order: "newest" | "oldest";
+    isStillAllowed: () => boolean;
+    record: () => Promise<void> | undefined;
+  },
 ): Reply<never> {
   const chunks = async function* () {
     let isFirst = true;
     for await (const rows of ledger.search.allTransactions(search, order, withNames)) {
+      requireStillAllowed(isStillAllowed);
       // Only now is it known that there is something to export; and nothing of it is out yet.
       if (isFirst) await record();
       yield Buffer.from(`${isFirst ? header : ""}${format(rows)}`);

@@ -160,6 +160,21 @@ test("an export is in the ledger before it begins; where it cannot be, there is 
   await expect(refused).rejects.toMatchObject({ code: "not_recorded" });
 });
 
+test("of one auditor thirty exports a minute are recorded, and no more are made", async () => {
+  let now = 1_000;
+  const { looking, events } = await start({ now: () => now });
+  const ask = (auditor = alice) => looking.exporting("main", { auditor, kind: "csv", count: 0 });
+  await Promise.all(Array.from({ length: 30 }, () => ask()));
+  await expect(ask()).rejects.toMatchObject({ code: "rate_limited" });
+  await ask(makeAuditor("desk-2"));
+  expect(await events()).toHaveLength(31);
+  now += 59_999;
+  await expect(ask()).rejects.toMatchObject({ code: "rate_limited" });
+  now += 1;
+  await ask();
+  expect(await events()).toHaveLength(32);
+});
+
 test("a sign-in is in every ledger that the person may read; it fails only if none takes it", async () => {
   const { writer, events } = await start();
   const away: LookingLedger = { append: () => Promise.reject(new Error("away")) };

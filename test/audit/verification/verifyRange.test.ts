@@ -101,7 +101,10 @@ function ledgerOf(rows: readonly StoredEntry[]): NamedLedger {
         throw new Error("not asked for here");
       },
       entries: unused,
-      changes: unused,
+      check: unused,
+      changes: () => {
+        throw new Error("not asked for here");
+      },
       whenBeyond: unused,
       facets: unused,
       overview: unused,
