@@ -103,13 +103,14 @@ function describeLedger(
       return { size: anchored, ...(cosigned ? { cosigned } : {}) };
     },
     health: () => {
-      const { alarms, verified, published, blocked } = watch();
+      const { alarms, acknowledged, verified, published, blocked } = watch();
       return {
         size: writer.size,
         verified,
         published,
         isWritable: writer.status.ready && blocked === undefined,
         alarms: alarms.map((alarm) => ({ ...alarm, isTamper: isTamper(alarm.code) })),
+        acknowledged,
       };
     },
     // The watch learns of it from the ledger, as it does of what another instance acknowledges.

@@ -45,6 +45,8 @@ export interface WatchState {
   /** The alarm for which the ledger must take no writes. */
   blocked?: Alarm;
   alarms: readonly Alarm[];
+  /** Findings about tampering that were acknowledged and are not known to be mended. */
+  acknowledged: number;
   /** Entries verified as they came. */
   verified: number;
   /** The tree of this size counts as anchored; 0: none does. */
@@ -62,7 +64,13 @@ export interface Cosigned {
 }
 
 /** Before anything was looked at. */
-export const NOTHING_WATCHED: WatchState = { alarms: [], verified: 0, anchored: 0, published: 0 };
+export const NOTHING_WATCHED: WatchState = {
+  alarms: [],
+  acknowledged: 0,
+  verified: 0,
+  anchored: 0,
+  published: 0,
+};
 
 export interface WatchDeps {
   log: WriterLog;
@@ -187,6 +195,7 @@ export class LedgerWatch {
     return {
       ...(blocked ? { blocked } : {}),
       alarms: this.#alarms.open,
+      acknowledged: this.#alarms.acknowledged,
       verified: this.#monitor.status.verified,
       anchored: this.#isWitnessed ? this.#witnesses.status.anchoredTo : this.#keeper.size,
       published: this.#publisher.status.size,

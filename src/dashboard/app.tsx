@@ -11,7 +11,7 @@ import { Notice, Skeleton } from "./parts/states.tsx";
 import { Link, useLocation } from "./routing/location.tsx";
 import { parseRoute, type Route } from "./routing/route.ts";
 import { Shell } from "./shell/shell.tsx";
-import { SignIn } from "./shell/signIn.tsx";
+import { SignIn, UseLink } from "./shell/signIn.tsx";
 
 const Transaction = lazy(() => import("./pages/transaction/transaction.tsx"));
 const Accounts = lazy(() => import("./pages/accounts.tsx"));
@@ -21,9 +21,10 @@ const Connectors = lazy(() => import("./pages/connectors.tsx"));
 
 type Who = { readonly session: Session } | { readonly problem: ApiError } | "unknown" | "nobody";
 
-/** The dashboard. `link`: what a sign-in link carried. */
-export function App({ link }: { link: string | undefined }) {
+/** The dashboard. `offer`: what a sign-in link carried; nothing is done with it before the person says so. */
+export function App({ offer }: { offer: { readonly link: string } | undefined }) {
   const [who, setWho] = useState<Who>("unknown");
+  const [offered, setOffered] = useState(offer);
   const { pathname } = useLocation();
 
   const signIn = useCallback(async (code: string | undefined) => {
@@ -38,10 +39,19 @@ export function App({ link }: { link: string | undefined }) {
 
   useEffect(() => {
     watchSignedOut(() => setWho("nobody"));
-    void signIn(link);
-  }, [link, signIn]);
+    void signIn(undefined);
+  }, [signIn]);
+  useEffect(() => setOffered(offer), [offer]);
 
   if (who === "unknown") return <Opening />;
+  if (offered !== undefined)
+    return (
+      <UseLink
+        session={typeof who === "object" && "session" in who ? who.session : undefined}
+        use={() => signIn(offered.link).finally(() => setOffered(undefined))}
+        decline={() => setOffered(undefined)}
+      />
+    );
   if (who === "nobody") return <SignIn signIn={signIn} problem={undefined} />;
   if ("problem" in who) return <SignIn signIn={signIn} problem={who.problem} />;
   const route = parseRoute(pathname);

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { disarm, runSql } from "../storage/writerHarness.ts";
-import { findingsOf, HOSTILE, OUTPUT, TestDesk, until } from "./desk.ts";
+import { findingsOf, HOSTILE, OUTPUT, TestDesk, until, useLink } from "./desk.ts";
 import { type FindRow, filterOf, PAGES, type Row } from "./pages.ts";
 
 const SCHEMA = "ledger_main";
@@ -53,7 +53,7 @@ describe("signing in", () => {
     const page = await desk.browser({}, /401/);
     const link = await desk.link("auditor");
     await page.goto(link);
-    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    await useLink(page);
     expect(page.url()).toBe(`${desk.system.app.adminUrl}/`);
     expect(await page.evaluate("document.cookie")).toBe("");
     await page.getByRole("button", { name: "Sign out" }).click();
@@ -68,6 +68,32 @@ describe("signing in", () => {
     await page.getByLabel("Sign-in link").fill(await desk.link("auditor"));
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  });
+
+  test("a stranger's link signs nobody in before the person says so", async () => {
+    const page = await desk.signedIn("auditor");
+    const session = () => page.evaluate("fetch('/session').then((r) => r.json()).then(({ name }) => name)");
+    const link = await desk.link("operator");
+    const asked: string[] = [];
+    page.on("request", (request) => {
+      if (request.method() === "POST") asked.push(request.url());
+    });
+    // Where the dashboard is open already, only the fragment changes; elsewhere the page is loaded.
+    await page.evaluate(`location.href = ${JSON.stringify(link)}`);
+    await page.getByRole("heading", { name: "Sign in with this link?" }).waitFor();
+    await page.getByText("You are signed in as auditor-test; this ends that session.").waitFor();
+    expect(page.url()).toBe(`${desk.system.app.adminUrl}/`);
+    expect(await findingsOf(page)).toEqual([]);
+    await page.screenshot({ path: `${OUTPUT}sign-in-link.png` });
+    await page.getByRole("button", { name: "Stay as I am" }).click();
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    await page.goto("about:blank");
+    await page.goto(link);
+    await page.getByRole("heading", { name: "Sign in with this link?" }).waitFor();
+    await page.waitForTimeout(200);
+    expect([asked, await session()]).toEqual([[], "auditor-test"]);
+    await useLink(page);
+    expect(await session()).toBe("operator-test");
   });
 
   test("an operator sees how things are, and no names", async () => {
@@ -189,8 +215,9 @@ describe("a transaction", () => {
     await key.fill(desk.vkey);
     await page.getByRole("button", { name: "Pin and verify" }).click();
     await page.getByText("Verified with your pinned key").waitFor();
-    expect(await page.locator(".steps .good").count()).toBe(10);
-    await page.screenshot({ path: `${OUTPUT}verified.png`, fullPage: true });
+    expect(await page.locator(".steps .good").count()).toBe(12);
+    await page.setViewportSize({ width: 1440, height: 1440 });
+    await page.screenshot({ path: `${OUTPUT}verified.png` });
     await page.reload();
     await page.getByRole("button", { name: "Verify with the pinned key" }).click();
     await page.getByText("Verified with your pinned key").waitFor();
@@ -217,6 +244,36 @@ describe("a transaction", () => {
     await page.getByLabel(/The ledger’s public key/).fill(desk.vkey);
     await page.getByRole("button", { name: "Pin and verify" }).click();
     await page.getByText("Do not believe this record").waitFor();
+    expect(await findingsOf(page)).toEqual([]);
+  });
+
+  test("contents that were kept back are said to be unchecked; the head says what the leaves say", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "Group");
+    // What the owner of the database can do: change the index, and delete or hide contents.
+    await page.route(/\/transactions\/[^/]+\?include/, async (route) => {
+      const response = await route.fetch();
+      const given = (await response.json()) as {
+        request: { attachments: { name: string; content?: string }[] };
+      };
+      for (const one of given.request.attachments) if (one.name === "body") delete one.content;
+      await route.fulfill({ response, json: given });
+    });
+    await page.route(/\/transactions\?/, async (route) => {
+      const response = await route.fetch();
+      const json = JSON.parse(
+        (await response.text()).replaceAll('"connector":"okta"', '"connector":"forged"'),
+      );
+      for (const row of json.transactions) row.client = "forged-client";
+      await route.fulfill({ response, json });
+    });
+    await desk.open(page, `/transactions/main/${txn}`, ".key-form");
+    await page.locator(".txn-head .fine").first().waitFor();
+    expect(await page.locator(".txn-head").textContent()).not.toContain("forged");
+    await page.getByLabel(/The ledger’s public key/).fill(desk.vkey);
+    await page.getByRole("button", { name: "Pin and verify" }).click();
+    await page.getByText("Leaf verified; contents not checked").waitFor();
+    expect(await page.locator(".verdict").getAttribute("class")).toContain("wait");
     expect(await findingsOf(page)).toEqual([]);
   });
 
@@ -394,4 +451,12 @@ test("an edited entry is BROKEN on every page, found by the browser too, and an 
     await until(async () => (await page.getByRole("button", { name: "Acknowledge…" }).count()) < left);
   }
   await page.getByText("None is open.").waitFor();
+  // What somebody took note of is altered all the same.
+  const badge = page.locator(".top .integrity");
+  await until(async () =>
+    /^Verified to #[\d,]+, \d+ acknowledged finding/.test((await badge.textContent()) ?? ""),
+  );
+  expect(await badge.getAttribute("class")).toContain("wait");
+  expect(await findingsOf(page)).toEqual([]);
+  await page.screenshot({ path: `${OUTPUT}acknowledged.png` });
 });

@@ -3,7 +3,13 @@
 
 import { describe, expect, test } from "vitest";
 import type { InclusionAnswer, ShownEntry } from "../../src/dashboard/api/types.ts";
-import { type EntryEvidence, type Step, verifyEntry } from "../../src/dashboard/verify/verifyEntry.ts";
+import { readFacts, readTransaction } from "../../src/dashboard/verify/claims.ts";
+import {
+  checkPart,
+  type EntryEvidence,
+  type Step,
+  verifyEntry,
+} from "../../src/dashboard/verify/verifyEntry.ts";
 import { encodeBase64 } from "../../src/ledger/base64.ts";
 import { hashLeaf } from "../../src/ledger/hash.ts";
 import type { PublicKey } from "../../src/ledger/key.ts";
@@ -55,7 +61,7 @@ function evidenceOf(seq: number): EntryEvidence {
 
 const verdictsOf = async (evidence: EntryEvidence, keys = pinned) =>
   Object.fromEntries((await verifyEntry(evidence, keys)).steps.map(({ name, verdict }) => [name, verdict]));
-const ALL_GOOD: Record<Step["name"], Step["verdict"]> = {
+const ALL_GOOD: Partial<Record<Step["name"], Step["verdict"]>> = {
   signature: "good",
   link: "good",
   checkpoint: "good",
@@ -165,10 +171,15 @@ describe("lies", () => {
       { ...good, entry: { ...good.entry, attachments: [] } },
       { contents: "skipped" },
     ],
+    [
+      "contents of which one is kept back",
+      { ...good, entry: { ...good.entry, attachments: (good.entry.attachments ?? []).slice(0, 1) } },
+      { contents: "skipped" },
+    ],
   ];
 
-  test("the evidence has a body to change", () => {
-    expect(good.entry.attachments?.length).toBeGreaterThan(0);
+  test("the evidence has a body and facts to change", () => {
+    expect(good.entry.attachments?.length).toBe(2);
   });
 
   test.each(cases)("%s", async (_, evidence, expected) => {
@@ -189,5 +200,70 @@ describe("lies", () => {
     });
     const elsewhere = { ...pinned, origin: "another.example/log" };
     expect(await verdictsOf(good, elsewhere)).toMatchObject({ signature: "bad" });
+  });
+});
+
+describe("an entry as a part of a transaction", () => {
+  // Entry 0 opens the ledger; then come requests, each with its outcome after it.
+  const [request, outcome, other, otherOutcome] = [1, 2, 3, 4].map((seq) => evidenceOf(seq).entry);
+  if (!request || !outcome || !other || !otherOutcome) throw new Error("there are no such entries");
+  const txn = String(published.chain.rows[1]?.txn);
+  const parts = { txn, request };
+
+  test("its request and its outcome", () => {
+    expect(checkPart(request, parts)).toMatchObject({ name: "transaction", verdict: "good" });
+    expect(checkPart(outcome, parts)).toMatchObject({ name: "transaction", verdict: "good" });
+  });
+
+  test.each([
+    ["another transaction's request", other, { txn, request: other }],
+    ["another transaction's outcome", otherOutcome, parts],
+    ["an outcome as a request", outcome, { txn, request: outcome }],
+    ["a request as an outcome", { ...request }, parts],
+    ["an outcome without its request", outcome, { txn, request: null }],
+    ["an event", evidenceOf(0).entry, parts],
+    ["what is no leaf", { ...outcome, leaf: "x.y.z" }, parts],
+  ] as const)("%s is refused", (_, entry, of) => {
+    expect(checkPart(entry, of)).toMatchObject({ name: "transaction", verdict: "bad" });
+  });
+
+  test("an outcome of the same transaction, but of another entry", () => {
+    const { chain } = Published.of(0);
+    chain.request(txn);
+    chain.request(txn);
+    chain.add({ type: "response", txn, connector: "okta", requestSeq: 1, outcome: "answered" });
+    const [, , second, answer] = chain.rows.map(({ seq, leaf }) => ({
+      seq,
+      leaf,
+      leafHash: "",
+      intact: true,
+    }));
+    if (!second || !answer) throw new Error("there are no such entries");
+    expect(checkPart(answer, { txn, request: second })).toMatchObject({ verdict: "bad" });
+  });
+
+  test("is shown as its leaves say, whatever is said beside them", () => {
+    const forged = { type: "refusal", actor: { client: "nobody" }, outcome: "refused", status: 500 };
+    const given = {
+      ledger: "main",
+      txn,
+      state: "refused" as const,
+      request: { ...request, entry: forged },
+      outcome: { ...outcome, entry: forged },
+    };
+    const shown = readTransaction(given);
+    expect(shown.state).toBe("closed");
+    expect(shown.request).toMatchObject({ intact: true, entry: { type: "request", txn, seq: 1 } });
+    expect(shown.outcome).toMatchObject({ intact: true, entry: { type: "response", outcome: "answered" } });
+    expect(readFacts(shown)).toMatchObject({ connector: "okta", outcome: "answered", status: 201 });
+    const unread = readTransaction({ ...given, request: { ...request, leaf: "x.y.z", entry: forged } });
+    expect([unread.request?.entry, unread.request?.intact, readFacts(unread)]).toEqual([
+      undefined,
+      false,
+      undefined,
+    ]);
+    const misplaced = readTransaction({ ...given, outcome: { ...outcome, seq: 9 } });
+    expect(misplaced.outcome?.intact).toBe(false);
+    expect(readTransaction({ ...given, outcome: null }).state).toBe("open");
   });
 });

@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 interface Status {
-  ledgers: { state: string; brokenAt: number | null; alarms: { id: string }[] }[];
+  ledgers: { state: string; brokenAt: number | null; acknowledged: number; alarms: { id: string }[] }[];
 }
 
 const USER = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -262,6 +262,11 @@ test("an administrator takes note of an alarm, and writes go on", async () => {
     },
     { timeout: 30_000, interval: 500 },
   );
+  // That somebody took note of it mends nothing.
+  await vi.waitFor(async () =>
+    expect(await broken()).toMatchObject({ state: "acknowledged", brokenAt: null }),
+  );
+  expect((await broken()).acknowledged).toBeGreaterThan(0);
   const noted = (await events()).filter(({ name }) => name === "alarm-acknowledged");
   expect(noted.length).toBeGreaterThan(0);
   for (const { by } of noted) expect(by).toBe("desk-admin");

@@ -33,8 +33,10 @@ export interface LedgerStatus {
   readonly size: number;
   /** Entries that the monitor has verified. */
   readonly verified: number;
-  readonly state: "verified" | "verifying" | "broken";
+  readonly state: "verified" | "acknowledged" | "verifying" | "broken";
   readonly brokenAt: number | null;
+  /** Findings about tampering that somebody took note of, and that are not known to be mended. */
+  readonly acknowledged: number;
   /** Whether writes are taken now. */
   readonly isWritable: boolean;
   readonly findings: readonly Finding[];

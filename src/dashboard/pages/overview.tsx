@@ -10,7 +10,13 @@ import { Failure, NoPermission, Notice, Skeleton } from "../parts/states.tsx";
 import { TxnTable } from "../parts/table/txnTable.tsx";
 import { formatCount, formatDuration } from "../parts/time.tsx";
 import { addressWith, Link, navigate, useLocation } from "../routing/location.tsx";
-import { AnchorLine, BrokenBanner, describeIntegrity } from "../shell/badge.tsx";
+import {
+  AnchorLine,
+  BrokenBanner,
+  describeIntegrity,
+  INTEGRITY_ICONS,
+  INTEGRITY_TONES,
+} from "../shell/badge.tsx";
 import { useDesk } from "../shell/desk.ts";
 
 const Chart = lazy(() => import("../parts/chart.tsx"), 5);
@@ -69,13 +75,11 @@ export function Overview() {
 }
 
 function Integrity({ ledger, at }: { ledger: LedgerStatus; at: string | undefined }) {
-  const tone = { verified: "good", verifying: "wait", broken: "bad" }[ledger.state];
+  const tone = INTEGRITY_TONES[ledger.state];
   return (
     <section class={`seal ${tone}`} aria-label="Integrity">
       <span class="seal-icon">
-        <Icon
-          name={ledger.state === "broken" ? "warning" : ledger.state === "verified" ? "check" : "clock"}
-        />
+        <Icon name={INTEGRITY_ICONS[ledger.state]} />
       </span>
       <div class="seal-words">
         <p class="seal-state">{describeIntegrity(ledger)}</p>

@@ -1,25 +1,44 @@
 // How the ledger stands, on every page: verified up to an entry, verifying, or broken at one. Never a bare "OK": it says
-// how far, and how far beyond this machine.
+// how far, and how far beyond this machine. What somebody took note of is still altered, and is still said.
 
 import { useNow } from "../api/attention.ts";
 import type { LedgerStatus } from "../api/types.ts";
-import { Icon } from "../parts/icons.tsx";
+import { Icon, type IconName } from "../parts/icons.tsx";
 import { formatAge, formatCount, Time } from "../parts/time.tsx";
 import { Link } from "../routing/location.tsx";
 
 /** The state in words. Entries are numbered from 0, so the newest of n verified ones is n - 1. */
-export function describeIntegrity({ state, verified, size, brokenAt, findings }: LedgerStatus): string {
+export function describeIntegrity(ledger: LedgerStatus): string {
+  const { state, verified, size, brokenAt, findings, acknowledged } = ledger;
   if (state === "broken") {
     const seq = brokenAt ?? findings[0]?.seq;
     return seq === undefined ? "BROKEN" : `BROKEN at #${formatCount(seq)}`;
   }
   if (verified === 0) return size === 0 ? "Nothing recorded yet" : "Verifying…";
-  return state === "verified"
-    ? `Verified to #${formatCount(verified - 1)}`
-    : `Verifying, #${formatCount(verified - 1)} of #${formatCount(size - 1)}`;
+  const noted =
+    acknowledged > 0
+      ? `, ${formatCount(acknowledged)} acknowledged finding${acknowledged === 1 ? "" : "s"}`
+      : "";
+  return state === "verifying"
+    ? `Verifying, #${formatCount(verified - 1)} of #${formatCount(size - 1)}${noted}`
+    : `Verified to #${formatCount(verified - 1)}${noted}`;
 }
 
-const TONES = { verified: "good", verifying: "wait", broken: "bad" } as const;
+/** A state's colour. */
+export const INTEGRITY_TONES = {
+  verified: "good",
+  acknowledged: "wait",
+  verifying: "wait",
+  broken: "bad",
+} as const satisfies Readonly<Record<LedgerStatus["state"], string>>;
+
+/** A state's picture. */
+export const INTEGRITY_ICONS: Readonly<Record<LedgerStatus["state"], IconName>> = {
+  verified: "check",
+  acknowledged: "warning",
+  verifying: "clock",
+  broken: "warning",
+};
 
 /** A state older than this is said to be old. */
 const FRESH_MS = 45_000;
@@ -29,14 +48,10 @@ export function IntegrityBadge({ ledger, at }: { ledger: LedgerStatus | undefine
   const now = useNow(15_000);
   if (!ledger) return <span class="integrity loading">Reading the state…</span>;
   const isOld = at !== undefined && now - Date.parse(at) > FRESH_MS;
-  const tone = isOld && ledger.state !== "broken" ? "old" : TONES[ledger.state];
+  const tone = isOld && ledger.state !== "broken" ? "old" : INTEGRITY_TONES[ledger.state];
   return (
     <Link to="/ledger" class={`integrity ${tone}`}>
-      <Icon
-        name={
-          ledger.state === "broken" ? "warning" : ledger.state === "verified" && !isOld ? "check" : "clock"
-        }
-      />
+      <Icon name={tone === "old" ? "clock" : INTEGRITY_ICONS[ledger.state]} />
       <span>
         {describeIntegrity(ledger)}
         {isOld && `, ${formatAge(at, now)}`}

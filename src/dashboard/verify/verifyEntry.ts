@@ -1,8 +1,9 @@
 // "Verify in this browser": an entry checked here, with a key that the person pinned, by the code that the command line
 // and the offline page run (src/ledger). Five questions, each with its own answer: is the leaf signed by a trusted key;
 // does it follow the entry before it; did a trusted key sign the checkpoint; does the proof lead from the leaf to the
-// checkpoint's root; are the contents shown here the ones that the leaf commits to. The server is the adversary:
-// everything it sends is recomputed, and nothing it says about itself counts.
+// checkpoint's root; are the contents shown here the ones that the leaf commits to. And a sixth of two entries together:
+// are they this transaction, and is the second the outcome of the first. The server is the adversary: everything it sends
+// is recomputed, and nothing it says about itself counts.
 
 import { decodeBase64 } from "../../ledger/base64.ts";
 import { decodeBase64url, encodeBase64url } from "../../ledger/base64url.ts";
@@ -20,7 +21,7 @@ import type { InclusionAnswer, ShownEntry } from "../api/types.ts";
 
 /** One question and its answer. */
 export interface Step {
-  readonly name: "signature" | "link" | "checkpoint" | "inclusion" | "contents";
+  readonly name: "signature" | "link" | "checkpoint" | "inclusion" | "contents" | "transaction";
   readonly verdict: "good" | "bad" | "skipped";
   /** In words, with the numbers that were compared. */
   readonly detail: string;
@@ -35,6 +36,14 @@ export interface EntryEvidence {
   readonly proof: InclusionAnswer;
   /** Leaves of all key rotations, oldest first: a pinned first key vouches for those after it. */
   readonly rotations: readonly { leaf: string }[];
+}
+
+/** What a page shows as one transaction. */
+export interface TransactionParts {
+  /** Which one was asked for. */
+  readonly txn: string;
+  /** Its first entry, if there is one. */
+  readonly request: ShownEntry | null;
 }
 
 /** The keys that a person pinned, and for which ledger if he said so. */
@@ -180,11 +189,39 @@ function checkContents(
     checked.push(name);
   }
   const left = absent.length > 0 ? ` Not given, so not checked: ${absent.join(", ")}.` : "";
-  return checked.length > 0
-    ? {
-        name: "contents",
-        verdict: "good",
-        detail: `SHA-256(salt ‖ content) is as the leaf says: ${checked.join(", ")}.${left}`,
-      }
-    : { name: "contents", verdict: "skipped", detail: left.trim() };
+  const right =
+    checked.length > 0 ? `SHA-256(salt ‖ content) is as the leaf says: ${checked.join(", ")}.` : "";
+  // One that was not looked at is enough: it may be the one that matters.
+  return { name: "contents", verdict: absent.length > 0 ? "skipped" : "good", detail: (right + left).trim() };
+}
+
+/**
+ * Whether an entry is the one that the page shows it as: the request (or refusal) of this transaction, or the outcome of
+ * this very request. By the leaves alone, which the other questions are about.
+ */
+export function checkPart(entry: ShownEntry, { txn, request }: TransactionParts): Step {
+  const bad = (detail: string): Step => ({ name: "transaction", verdict: "bad", detail });
+  const leaf = parseLeaf(entry.leaf);
+  if (typeof leaf === "string") return bad(`The leaf cannot be read: ${leaf}.`);
+  const { claims } = leaf;
+  if (claims.type === "event") return bad("The leaf is an event, not a part of a transaction.");
+  if (claims.txn !== txn.toLowerCase())
+    return bad(`The leaf is of transaction ${claims.txn}, which was not asked for.`);
+  if (entry === request)
+    return claims.type === "response"
+      ? bad("The leaf is an outcome, shown as a request.")
+      : { name: "transaction", verdict: "good", detail: `The leaf is the ${claims.type} of ${txn}.` };
+  const asked = request && parseLeaf(request.leaf);
+  if (!asked || typeof asked === "string") return bad("The request that it answers is not here.");
+  if (claims.type !== "response" || asked.claims.type !== "request")
+    return bad(`The leaf is a ${claims.type} beside a ${asked.claims.type}, not the outcome of a request.`);
+  if (claims.requestSeq !== asked.claims.seq || claims.connector !== asked.claims.connector)
+    return bad(
+      `The leaf answers entry ${claims.requestSeq} of ${claims.connector}, and the request is entry ${asked.claims.seq} of ${asked.claims.connector}.`,
+    );
+  return {
+    name: "transaction",
+    verdict: "good",
+    detail: `The leaf is the outcome of entry ${claims.requestSeq}.`,
+  };
 }

@@ -75,6 +75,11 @@ export class Alarms {
     return [...this.#open.values()];
   }
 
+  /** Findings about tampering that were acknowledged, and that no later check has shown to be mended. */
+  get acknowledged(): number {
+    return [...this.#acknowledged].filter((key) => isTamper(parseKey(key).code)).length;
+  }
+
   /** Findings that were not raised because too many alarms are open. */
   get suppressed(): number {
     return this.#suppressed;

@@ -101,11 +101,22 @@ test("acknowledged by an entry; what is still found is known, what was mended an
   alarms.forget(({ code, seq }) => code === "signature_invalid" && seq === 6);
   alarms.raise(TAMPERED);
   expect(alarms.open).toEqual([]);
+  expect(alarms.acknowledged).toBe(1);
   alarms.forget(({ code, seq }) => code === "signature_invalid" && seq === 5);
+  expect(alarms.acknowledged).toBe(0);
   alarms.raise(TAMPERED);
   expect(alarms.open).toHaveLength(1);
   expect(told).toHaveLength(2);
   await expect(alarms.acknowledge(id, "operator")).rejects.toThrow(RangeError);
+});
+
+test("what was acknowledged is counted if it says that records were altered", async () => {
+  const { alarms } = make();
+  alarms.raise(TAMPERED);
+  alarms.raise({ code: "clock_anomaly", detail: "late" });
+  expect(alarms.acknowledged).toBe(0);
+  for (const { id } of alarms.open) await alarms.acknowledge(id, "operator");
+  expect(alarms.acknowledged).toBe(1);
 });
 
 test("an acknowledgement that cannot be recorded leaves it open", async () => {

@@ -75,7 +75,9 @@ export function Alarms({ ledger }: { ledger: LedgerStatus }) {
       </header>
       {ledger.alarms.length === 0 ? (
         <p class="panel-empty">
-          <Icon name="check" /> None is open.
+          <Icon name={ledger.acknowledged > 0 ? "warning" : "check"} /> None is open.
+          {ledger.acknowledged > 0 &&
+            ` Somebody took note of ${formatCount(ledger.acknowledged)}; what was found there is not known to be mended.`}
         </p>
       ) : (
         <table class="plain">

@@ -7,7 +7,7 @@ import { useText } from "../../api/useText.ts";
 import { CopyButton } from "../../parts/copy.tsx";
 import { Failure, Skeleton } from "../../parts/states.tsx";
 import { formatCount } from "../../parts/time.tsx";
-import { BrokenBanner, describeIntegrity } from "../../shell/badge.tsx";
+import { BrokenBanner, describeIntegrity, INTEGRITY_TONES } from "../../shell/badge.tsx";
 import { useDesk } from "../../shell/desk.ts";
 import { Alarms, Findings } from "./alarms.tsx";
 import { Checkpoints } from "./checkpoints.tsx";
@@ -32,7 +32,7 @@ export default function Ledger() {
 }
 
 function Standing({ ledger }: { ledger: LedgerStatus }) {
-  const tone = { verified: "good", verifying: "wait", broken: "bad" }[ledger.state];
+  const tone = INTEGRITY_TONES[ledger.state];
   const steps: readonly (readonly [string, number, string])[] = [
     ["Recorded", ledger.size, "signed, chained and durable before the target sees a change"],
     ["Verified", ledger.verified, "read again and checked by the monitor"],

@@ -1,7 +1,7 @@
 // One transaction: what was asked and what became of it, side by side; what changed; the bytes as they were recorded;
-// and the proof, down to checking it here.
+// and the proof, down to checking it here. What it says is read out of the leaves.
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { pathOf, urlOf } from "../../api/client.ts";
 import type {
   AccountAnswer,
@@ -23,18 +23,25 @@ import { Link } from "../../routing/location.tsx";
 import { formatRoute } from "../../routing/route.ts";
 import { BrokenBanner } from "../../shell/badge.tsx";
 import { useDesk } from "../../shell/desk.ts";
+import { readFacts, readTransaction, type TxnFacts } from "../../verify/claims.ts";
 import { Contents, OperationList, RequestedChanges } from "./contents.tsx";
 import { EntryCard, operationsOf } from "./entryCard.tsx";
 import { LeafView } from "./leafView.tsx";
 import { VerifyPanel } from "./verifyPanel.tsx";
 
+type Row = TxnFacts & Pick<TxnRow, "name">;
+
 /** The page. */
 export default function Transaction({ ledger: name, txn }: { ledger: string; txn: string }) {
   const { canRead, ledger } = useDesk();
   const path = `/audit/v1${pathOf("ledgers", name, "transactions", txn)}`;
-  const { data, error, reload } = useApi<TransactionAnswer>(canRead ? path : undefined, {
-    include: "attachments",
-  });
+  const {
+    data: given,
+    error,
+    reload,
+  } = useApi<TransactionAnswer>(canRead ? path : undefined, { include: "attachments" });
+  // From here on only the leaves speak.
+  const data = useMemo(() => given && readTransaction({ ...given, txn }), [given, txn]);
   const found = useApi<TransactionsPage>(canRead ? "/audit/v1/transactions" : undefined, {
     ledger: name,
     filter: `txn eq "${txn}"`,
@@ -43,7 +50,9 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
   if (!canRead) return <NoPermission what="single changes" />;
   if (error && !data) return <Failure error={error} retry={reload} />;
   if (!data) return <Skeleton rows={14} />;
-  const row = found.data?.transactions[0];
+  const facts = readFacts(data);
+  // Of the index only the name is taken, since no leaf may hold one.
+  const row = facts && { ...facts, name: found.data?.transactions[0]?.name ?? null };
   const entries = [
     ...(data.request
       ? [{ label: data.state === "refused" ? "Refusal" : "Request", entry: data.request }]
@@ -79,12 +88,12 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
         )}
       </div>
       <Details data={data} row={row} entries={entries} />
-      {entries.length > 0 && <VerifyPanel ledger={name} entries={entries} />}
+      {entries.length > 0 && <VerifyPanel ledger={name} transaction={data} entries={entries} />}
     </>
   );
 }
 
-function Head({ data, row, path }: { data: TransactionAnswer; row: TxnRow | undefined; path: string }) {
+function Head({ data, row, path }: { data: TransactionAnswer; row: Row | undefined; path: string }) {
   const { ledger, txn } = data;
   const url = location.origin + formatRoute({ page: "transaction", ledger, txn });
   const curl = `curl -sS '${location.origin}${path}?include=attachments' -H "Authorization: Bearer $SCIMSEAL_TOKEN"`;
@@ -143,7 +152,7 @@ function Details({
   entries,
 }: {
   data: TransactionAnswer;
-  row: TxnRow | undefined;
+  row: Row | undefined;
   entries: readonly { readonly label: string; readonly entry: ShownEntry }[];
 }) {
   const [chosen, choose] = useState("changes");
@@ -177,7 +186,7 @@ function Details({
 }
 
 /** What the change did, from the account's history; where that says nothing, what was asked for. */
-function Changes({ data, row }: { data: TransactionAnswer; row: TxnRow | undefined }) {
+function Changes({ data, row }: { data: TransactionAnswer; row: Row | undefined }) {
   const isAccount = row?.resourceId && row.outcome !== "refused";
   const { data: answer, isLoading } = useApi<AccountAnswer>(
     isAccount ? `/audit/v1${pathOf("accounts", row.resourceType, row.resourceId ?? "")}` : undefined,

@@ -3,7 +3,7 @@
 
 import { useState } from "preact/hooks";
 import { getJson } from "../../api/client.ts";
-import type { ShownEntry } from "../../api/types.ts";
+import type { ShownEntry, Transaction } from "../../api/types.ts";
 import { asApiError } from "../../api/useApi.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { useSetting } from "../../shell/settings.ts";
@@ -25,6 +25,8 @@ type Outcome =
       readonly by: string;
       readonly tookMs: number;
       readonly isPinned: boolean;
+      /** There was no outcome to check. */
+      readonly isOpen: boolean;
     };
 
 const NAMES: Readonly<Record<Step["name"], string>> = {
@@ -33,15 +35,18 @@ const NAMES: Readonly<Record<Step["name"], string>> = {
   checkpoint: "Signed checkpoint",
   inclusion: "Inclusion in the tree",
   contents: "Contents",
+  transaction: "Part of this transaction",
 };
 
 interface VerifyPanelProps {
   ledger: string;
+  /** What the entries are shown as. */
+  transaction: Transaction;
   entries: readonly { readonly label: string; readonly entry: ShownEntry }[];
 }
 
 /** The panel. */
-export function VerifyPanel({ ledger, entries }: VerifyPanelProps) {
+export function VerifyPanel({ ledger, transaction, entries }: VerifyPanelProps) {
   const [pinned, pin] = useSetting(`key.${ledger}`);
   const [draft, setDraft] = useState(pinned ?? "");
   const [isEditing, setEditing] = useState(pinned === undefined);
@@ -52,7 +57,7 @@ export function VerifyPanel({ ledger, entries }: VerifyPanelProps) {
     const began = performance.now();
     try {
       // The code for it, and its curves, come only when they are used.
-      const [{ verifyEntry }, { gatherEvidence }, { parsePinned }] = await Promise.all([
+      const [{ checkPart, verifyEntry }, { gatherEvidence }, { parsePinned }] = await Promise.all([
         import("../../verify/verifyEntry.ts"),
         import("../../verify/gather.ts"),
         import("../../../verifier/pinned.ts"),
@@ -66,13 +71,18 @@ export function VerifyPanel({ ledger, entries }: VerifyPanelProps) {
       for (const { label, entry } of entries) {
         const verified = await verifyEntry(await gatherEvidence(ledger, entry), keys);
         by = verified.by;
-        verdicts.push({ label, seq: entry.seq, steps: verified.steps });
+        verdicts.push({
+          label,
+          seq: entry.seq,
+          steps: [...verified.steps, checkPart(entry, transaction)],
+        });
       }
       if (keyText !== undefined) pin(keyText);
       setEditing(false);
       setOutcome({
         kind: "done",
         verdicts,
+        isOpen: transaction.state === "open",
         by,
         tookMs: performance.now() - began,
         isPinned: keyText !== undefined,
@@ -153,6 +163,27 @@ export function VerifyPanel({ ledger, entries }: VerifyPanelProps) {
   );
 }
 
+/** All of it in a sentence: as good as the worst of its parts. */
+function headlineOf({ verdicts, isPinned, isOpen }: Extract<Outcome, { kind: "done" }>): {
+  tone: "good" | "wait" | "bad";
+  words: string;
+} {
+  const has = (wanted: Step["verdict"]) =>
+    verdicts.some(({ steps }) => steps.some(({ verdict }) => verdict === wanted));
+  if (has("bad")) return { tone: "bad", words: "Do not believe this record" };
+  if (!isPinned) {
+    const words = "Consistent in itself, with the server’s own key: proof of nothing about the server";
+    return { tone: "wait", words: has("skipped") ? `${words}; contents not checked` : words };
+  }
+  // Whether there is an outcome that was kept back cannot be told from here.
+  if (isOpen && !has("skipped"))
+    return { tone: "wait", words: "Request verified with your pinned key; no outcome was given" };
+  // Nothing but contents can be left out while everything else holds.
+  return has("skipped")
+    ? { tone: "wait", words: "Leaf verified; contents not checked" }
+    : { tone: "good", words: "Verified with your pinned key" };
+}
+
 function Result({ outcome }: { outcome: Outcome }) {
   switch (outcome.kind) {
     case "none":
@@ -167,19 +198,12 @@ function Result({ outcome }: { outcome: Outcome }) {
         </p>
       );
     case "done": {
-      const isGood = outcome.verdicts.every(({ steps }) => steps.every(({ verdict }) => verdict !== "bad"));
-      const tone = !isGood ? "bad" : outcome.isPinned ? "good" : "wait";
+      const { tone, words } = headlineOf(outcome);
       return (
         <div class="verdicts">
           <p class={`verdict ${tone}`}>
-            <Icon name={isGood ? "check" : "warning"} />
-            <strong>
-              {!isGood
-                ? "Do not believe this record"
-                : outcome.isPinned
-                  ? "Verified with your pinned key"
-                  : "Consistent in itself, with the server’s own key: proof of nothing about the server"}
-            </strong>
+            <Icon name={tone === "good" ? "check" : tone === "bad" ? "warning" : "clock"} />
+            <strong>{words}</strong>
           </p>
           {outcome.verdicts.map(({ label, seq, steps }) => (
             <section key={seq} aria-label={`${label}, entry ${seq}`}>
@@ -201,7 +225,8 @@ function Result({ outcome }: { outcome: Outcome }) {
           ))}
           <p class="fine">
             Checked here by {outcome.by === "WebCrypto" ? "WebCrypto" : "this page’s own code"} in{" "}
-            {Math.round(outcome.tookMs)} ms, fetching included.
+            {Math.round(outcome.tookMs)} ms, fetching included. The name in the head and the table of changes
+            are the server’s reading of the record; what was recorded stands in the other tabs.
           </p>
         </div>
       );
