@@ -364,9 +364,14 @@ test("with the keyboard alone: find, open, read, come back, get help", async () 
   await page.locator(".txns .row-link").first().waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type('action eq "create"');
+  const found = page.waitForResponse((answer) => /\/transactions\?.*create/.test(answer.url()));
   await page.keyboard.press("Enter");
+  await found;
   await page.locator(".chip").waitFor();
-  await page.locator(".txns .row-link").first().waitFor();
+  // The rows of before are gone: one of them would take the focus with it.
+  await page.waitForFunction(
+    "(rows => rows.length > 0 && rows.every(row => /create/.test(row.textContent)))([...document.querySelectorAll('.txns .row-link')].map(link => link.closest('[role=row], tr, li') ?? link))",
+  );
   await page.keyboard.press("Escape");
   await page.keyboard.press("j");
   await page.keyboard.press("j");

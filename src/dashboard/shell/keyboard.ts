@@ -1,7 +1,7 @@
 // Single-key shortcuts. They keep out of the way of typing and of dialogs, and can be switched off (WCAG 2.1.4), since
 // whoever dictates to his computer would set them off by talking.
 
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { navigate } from "../routing/location.tsx";
 import { readSetting } from "./settings.ts";
 
@@ -31,7 +31,8 @@ const CHORD_MS = 1_200;
 
 /** Listens as long as the shell is there. */
 export function useShortcuts(showHelp: () => void): void {
-  useEffect(() => {
+  // Before the page is painted: whoever sees it can use it.
+  useLayoutEffect(() => {
     let chordUntil = 0;
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
