@@ -59,7 +59,7 @@ export function describeLedger(report: LedgerReport | TreeReport): string {
 function describeTree({ size, root, checkpoints, tiles, comparedUpTo }: TreeReport): string {
   const compared = `Tree: root ${root}; ${checkpoints} checkpoint(s) and ${tiles} stored tile(s) agree.\n`;
   if (comparedUpTo === undefined)
-    return `${compared}NOT ANCHORED: no checkpoint from outside was compared, so entries cut off at the end would not show. Give an earlier one: --checkpoint FILE.\n`;
+    return `${compared}NOT ANCHORED: no checkpoint from outside agrees with it, so entries cut off at the end would not show. Give an earlier one: --checkpoint FILE.\n`;
   const since = size > comparedUpTo ? ` Not anchored: entries ${comparedUpTo} to ${size - 1}.` : "";
   return `${compared}Anchored up to entry ${comparedUpTo - 1} by a checkpoint from outside.${since}\n`;
 }

@@ -5,7 +5,7 @@ import type { AccountRow, AccountsPage } from "../api/types.ts";
 import { useApi } from "../api/useApi.ts";
 import { looksLikeFilter } from "../filter/conjuncts.ts";
 import { shorten } from "../parts/copy.tsx";
-import { Icon } from "../parts/icons.tsx";
+import { SearchForm } from "../parts/searchForm.tsx";
 import { Failure, NoPermission, Notice, Skeleton } from "../parts/states.tsx";
 import { Cell, Grid, GridBody, GridRow } from "../parts/table/grid.tsx";
 import { formatCount } from "../parts/time.tsx";
@@ -45,29 +45,13 @@ export default function Accounts() {
     <>
       <BrokenBanner ledger={ledger} />
       <div class="filter-bar">
-        <search>
-          <form class="search" onSubmit={ask}>
-            <Icon name="search" />
-            <input
-              type="text"
-              data-search
-              inputMode="search"
-              autocomplete="off"
-              autocapitalize="off"
-              spellcheck={false}
-              value={draft}
-              onInput={(event) => setDraft(event.currentTarget.value)}
-              placeholder="A name, address or id, or a filter: userName sw &quot;ada&quot;"
-              aria-label="Search accounts and groups"
-            />
-            <span class="search-key" aria-hidden="true">
-              /
-            </span>
-            <button type="submit" class="button">
-              Search
-            </button>
-          </form>
-        </search>
+        <SearchForm
+          draft={draft}
+          onDraft={setDraft}
+          onSubmit={ask}
+          placeholder="A name, address or id, or a filter: userName sw &quot;ada&quot;"
+          label="Search accounts and groups"
+        />
       </div>
       {error && !data ? (
         <Failure error={error} retry={reload} />

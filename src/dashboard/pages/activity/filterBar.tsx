@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { ApiError } from "../../api/client.ts";
 import { looksLikeFilter, splitConjuncts, withoutConjunct } from "../../filter/conjuncts.ts";
 import { Icon } from "../../parts/icons.tsx";
+import { SearchForm } from "../../parts/searchForm.tsx";
 import { Foreign } from "../../parts/value/text.tsx";
 import { ask, type Question } from "./activity.tsx";
 
@@ -24,45 +25,30 @@ export function FilterBar({ question: { filter, text } }: { question: Question }
   const parts = splitConjuncts(filter);
   return (
     <div class="filter-bar">
-      <search>
-        <form class="search" onSubmit={submit}>
-          <Icon name="search" />
-          <input
-            type="text"
-            data-search
-            inputMode="search"
-            autocomplete="off"
-            autocapitalize="off"
-            spellcheck={false}
-            value={draft}
-            onInput={(event) => setDraft(event.currentTarget.value)}
-            placeholder="A name, address or id, or a filter: effect eq &quot;deactivate&quot;"
-            aria-label="Search: words, or a SCIM filter"
-          />
-          {draft !== "" && (
-            <span class={`search-kind${isFilter ? " is-filter" : ""}`}>{isFilter ? "filter" : "words"}</span>
-          )}
-          {draft !== "" && (
-            <button
-              type="button"
-              class="icon-button small"
-              aria-label="Clear the words"
-              onClick={() => {
-                setDraft("");
-                ask({ text: "" });
-              }}
-            >
-              <Icon name="cross" />
-            </button>
-          )}
-          <span class="search-key" aria-hidden="true">
-            /
-          </span>
-          <button type="submit" class="button">
-            Search
+      <SearchForm
+        draft={draft}
+        onDraft={setDraft}
+        onSubmit={submit}
+        placeholder="A name, address or id, or a filter: effect eq &quot;deactivate&quot;"
+        label="Search: words, or a SCIM filter"
+      >
+        {draft !== "" && (
+          <span class={`search-kind${isFilter ? " is-filter" : ""}`}>{isFilter ? "filter" : "words"}</span>
+        )}
+        {draft !== "" && (
+          <button
+            type="button"
+            class="icon-button small"
+            aria-label="Clear the words"
+            onClick={() => {
+              setDraft("");
+              ask({ text: "" });
+            }}
+          >
+            <Icon name="cross" />
           </button>
-        </form>
-      </search>
+        )}
+      </SearchForm>
       {parts.length > 0 && (
         <ul class="chips" aria-label="Filter in force">
           {parts.map((part, index) => (
