@@ -6,6 +6,7 @@ import { z } from "zod";
 import { ledgersOf, openLedger } from "../access.ts";
 import { anchoringSchema, describeAnchoring, findingSchema } from "../answers.ts";
 import type { AuditContext, Auditor, NamedLedger } from "../context.ts";
+import { Turns } from "../desk/turns.ts";
 import { readEntry } from "../entries.ts";
 import { mediaTypeOf, readChunks, readText } from "../http/body.ts";
 import { auditorOperation, ledgerOperation, type Operation } from "../http/operation.ts";
@@ -21,6 +22,12 @@ export const MAX_TEXT_BODY_BYTES = 2 * 1024 * 1024;
 /** The largest evidence pack; `scimseal verify --pack` takes any. */
 export const MAX_PACK_BODY_BYTES = 64 * 1024 * 1024;
 const MAX_RUNNING = 2;
+const turns = new Turns({
+  inAll: MAX_RUNNING,
+  each: MAX_RUNNING,
+  waiting: 0,
+  detail: "Other verifications are at work; ask again in a few seconds.",
+});
 
 const TAG = "Verification";
 const count = z.int().min(0);
@@ -56,7 +63,7 @@ const postVerifyRange = ledgerOperation(
     answer: rangeAnswer,
     problems: ["entry_unknown", "ledger_inconsistent"],
   },
-  async ({ context, ledger, request }) => {
+  async ({ context, auditor, ledger, request }) => {
     requireType(mediaTypeOf(request), ["application/json"]);
     const { from, to } = parseBody(rangeBody, await readText(request, MAX_TEXT_BODY_BYTES));
     if (from > to) throw new Problem("invalid_parameter", `from: ${from} is above to, which is ${to}`);
@@ -66,7 +73,7 @@ const postVerifyRange = ledgerOperation(
     }
     await requireWritten(ledger, to);
     const { all } = await ledger.keys();
-    const report = await takeTurn(context, () => verifyRange(ledger, all, from, to));
+    const report = await turns.run(context, auditor, () => verifyRange(ledger, all, from, to));
     const { checked, covered, findings } = report;
     const anchored = describeAnchoring(to + 1, ledger.anchored());
     const ok = findings.length === 0 && covered > to;
@@ -143,7 +150,7 @@ const postVerify = auditorOperation(
       if (!ledger) throw new Problem("ledger_unknown", "There is no ledger for this token.");
       if (another) throw new Problem("invalid_parameter", "ledger: say which one the pack is of");
       const chunks = readChunks(request, MAX_PACK_BODY_BYTES);
-      const verdict = await takeTurn(context, () => verifyBroughtPack(ledger, chunks));
+      const verdict = await turns.run(context, auditor, () => verifyBroughtPack(ledger, chunks));
       return { kind: "json", body: showVerdict("evidence-pack", verdict) };
     }
     const text = await readText(request, MAX_TEXT_BODY_BYTES);
@@ -196,21 +203,6 @@ function parseBody<Schema extends z.ZodType>(schema: Schema, text: string): z.ou
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new Problem("invalid_parameter", describeIssue(parsed.error));
-}
-
-const running = new WeakMap<AuditContext, number>();
-
-/** Runs one of few. @throws {Problem} rate_limited */
-async function takeTurn<Result>(context: AuditContext, run: () => Promise<Result>): Promise<Result> {
-  const others = running.get(context) ?? 0;
-  if (others >= MAX_RUNNING)
-    throw new Problem("rate_limited", "Other verifications are at work; ask again in a few seconds.");
-  running.set(context, others + 1);
-  try {
-    return await run();
-  } finally {
-    running.set(context, (running.get(context) ?? 1) - 1);
-  }
 }
 
 export const verifyOperations: readonly Operation[] = [postVerifyRange, postVerify];
