@@ -5,11 +5,10 @@
 
 import { createHash } from "node:crypto";
 import { decodeBase64url } from "../ledger/base64url.ts";
-import type { Entry } from "../ledger/entry.ts";
 import { commitTo, equalBytes, SALT_BYTES, type Sha256 } from "../ledger/hash.ts";
-import { parseLeaf } from "../ledger/leaf.ts";
 import type { AccountKeyRow, AttachmentOpener, DataKeyRow, SealedEntry } from "../ledger/sealing.ts";
 import type { StoredAttachment } from "../ledger/verify.ts";
+import type { Binding } from "./peekLeaf.ts";
 
 export type { AttachmentOpener, AttachmentSealer } from "../ledger/sealing.ts";
 
@@ -64,12 +63,12 @@ export async function readNewestDataKey(
 }
 
 /**
- * The attachments of entries, by seq, in the order of the rows. `leafOf` gives an entry's leaf: what is sealed is bound
- * to the id in it. Without an opener sealed ones come as `sealed` with neither salt nor content.
+ * The attachments of entries, by seq, in the order of the rows. `bindingOf` gives what an entry's leaf binds them to, and
+ * is asked once for an entry. Without an opener sealed ones come as `sealed` with neither salt nor content.
  */
 export async function openRows(
   rows: readonly AttachmentRow[],
-  leafOf: (seq: number) => string | undefined,
+  bindingOf: (seq: number) => Binding | undefined,
   opener: AttachmentOpener | undefined,
   query: Query,
   schema: string,
@@ -84,30 +83,18 @@ export async function openRows(
     for (const key of keys) opening.add(key);
   }
   const found = new Map<number, StoredAttachment[]>();
-  let entry: { seq: number; id: string } | undefined;
-  let clear: { leaf: string | undefined; commitments: ReadonlyMap<string, string> } | undefined;
+  let bound: { seq: number; to: Binding | undefined } | undefined;
+  const boundTo = (seq: number) => {
+    if (bound?.seq !== seq) bound = { seq, to: bindingOf(seq) };
+    return bound.to;
+  };
   for (const { seq, name, salt, content } of rows) {
-    let stored: StoredAttachment;
-    if (salt !== null) {
-      const leaf = leafOf(seq);
-      if (clear?.leaf !== leaf || clear === undefined) clear = { leaf, commitments: commitmentsOf(leaf) };
-      const isTrue = isCommitted(clear.commitments.get(name), salt, content);
-      stored = isTrue
-        ? { name, salt, content }
-        : stillSealed(name, {
-            isDamaged: true,
-            detail: "it stands in clear and is not what the leaf commits to",
-          });
-    } else if (!opening)
-      stored = stillSealed(name, { isDamaged: false, detail: "the sealing key is not here" });
-    else {
-      if (entry?.seq !== seq) entry = { seq, id: entryIdOf(leafOf(seq)) ?? "" };
-      const opened = opening.open(entry.id, name, content);
-      stored =
-        typeof opened === "string"
-          ? stillSealed(name, { isDamaged: true, detail: opened })
-          : { name, ...opened };
-    }
+    const stored =
+      salt !== null
+        ? takeClear(boundTo(seq), name, salt, content)
+        : opening
+          ? takeOpened(name, opening.open(boundTo(seq)?.id ?? "", name, content))
+          : stillSealed(name, { isDamaged: false, detail: "the sealing key is not here" });
     const list = found.get(seq);
     if (list) list.push(stored);
     else found.set(seq, [stored]);
@@ -119,10 +106,27 @@ function stillSealed(name: string, sealed: NonNullable<StoredAttachment["sealed"
   return { name, salt: NO_BYTES, content: NO_BYTES, sealed };
 }
 
-function commitmentsOf(leaf: string | undefined): Map<string, string> {
-  const parsed = leaf === undefined ? "none" : parseLeaf(leaf);
-  const refs = typeof parsed === "string" ? [] : parsed.claims.attachments;
-  return new Map(refs.map(({ name, commitment }) => [name, commitment]));
+function takeOpened(
+  name: string,
+  opened: { salt: Uint8Array; content: Uint8Array } | string,
+): StoredAttachment {
+  return typeof opened === "string"
+    ? stillSealed(name, { isDamaged: true, detail: opened })
+    : { name, ...opened };
+}
+
+function takeClear(
+  binding: Binding | undefined,
+  name: string,
+  salt: Uint8Array,
+  content: Uint8Array,
+): StoredAttachment {
+  const commitment = binding?.attachments.find((ref) => ref.name === name)?.commitment;
+  if (isCommitted(commitment, salt, content)) return { name, salt, content };
+  return stillSealed(name, {
+    isDamaged: true,
+    detail: "it stands in clear and is not what the leaf commits to",
+  });
 }
 
 function isCommitted(commitment: string | undefined, salt: Uint8Array, content: Uint8Array): boolean {
@@ -139,9 +143,3 @@ const digest: Sha256 = (...parts) => {
   for (const part of parts) hash.update(part);
   return hash.digest();
 };
-
-function entryIdOf(leaf: string | undefined): Entry["id"] | undefined {
-  if (leaf === undefined) return undefined;
-  const parsed = parseLeaf(leaf);
-  return typeof parsed === "string" ? undefined : parsed.claims.id;
-}

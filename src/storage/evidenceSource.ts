@@ -9,6 +9,7 @@ import { parseLeaf } from "../ledger/leaf.ts";
 import type { Tile } from "../ledger/tree/tile.ts";
 import type { StoredAttachment } from "../ledger/verify.ts";
 import { type AttachmentOpener, openRows } from "./attachmentSealer.ts";
+import { peekBinding } from "./peekLeaf.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 import type { TreeStore } from "./tree/treeStore.ts";
@@ -147,7 +148,7 @@ export class DatabaseEvidence implements EvidenceSource {
     const leaves = new Map(rows.map(({ seq, leaf }) => [Number(seq), leaf]));
     const bySeq = await openRows(
       rows.map((row) => ({ ...row, seq: Number(row.seq) })),
-      (seq) => leaves.get(seq) ?? undefined,
+      (seq) => peekBinding(leaves.get(seq) ?? ""),
       this.#opener,
       async (text, values) => (await this.#pool.query(text, values)).rows,
       this.#schema,

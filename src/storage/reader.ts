@@ -7,6 +7,7 @@ import { equalBytes, hashLeaf } from "../ledger/hash.ts";
 import { parseLeaf } from "../ledger/leaf.ts";
 import { LedgerVerifier, type StoredEntry, type VerifierOptions } from "../ledger/verify.ts";
 import { type AttachmentOpener, openRows } from "./attachmentSealer.ts";
+import { peekBinding } from "./peekLeaf.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
 
@@ -122,7 +123,7 @@ export class LedgerReader {
     const leaves = new Map(entries.map(({ seq, leaf }) => [seq, leaf]));
     const bySeq = await openRows(
       rows.map((row) => ({ ...row, seq: Number(row.seq) })),
-      (seq) => leaves.get(seq),
+      (seq) => peekBinding(leaves.get(seq) ?? ""),
       this.#opener,
       async (text, values) => (await this.#pool.query(text, values)).rows,
       this.#schema,

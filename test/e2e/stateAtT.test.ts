@@ -9,6 +9,7 @@ import { idpShapes } from "../../src/demo/day.ts";
 import { fillShape, type IdpShape } from "../../src/demo/shape.ts";
 import { describeState, type JsonValue } from "../../src/scim/state/describe.ts";
 import { type PlacedWrite, replay } from "../../src/scim/state/replay.ts";
+import type { HistoryRow } from "../../src/storage/accounts/historyRows.ts";
 import { type System, startSystem } from "../support/system.ts";
 import { randomBulk, randomPatch } from "./stateHistories.ts";
 
@@ -320,12 +321,15 @@ function compareBlind(placed: readonly Placed[]): number {
 }
 
 async function readHappenings(): Promise<Happening[]> {
-  const entries = await system.entries();
-  const outcomes = new Map(
-    entries.flatMap(({ claims, row }) => (claims.type === "response" ? [[claims.txn, row]] : [])),
+  const rows = (await system.entries()).flatMap(({ claims, row: { attachments = [] } }): HistoryRow[] =>
+    claims.type === "event" ? [] : [{ claims, attachments }],
   );
-  return entries.flatMap(({ claims, row }) => {
-    if (claims.type !== "request" && claims.type !== "refusal") return [];
+  const outcomes = new Map(
+    rows.flatMap((row) => (row.claims.type === "response" ? [[row.claims.txn, row]] : [])),
+  );
+  return rows.flatMap((row) => {
+    const { claims } = row;
+    if (claims.type === "response") return [];
     const happening = happeningOf(row, outcomes.get(claims.txn));
     return happening === undefined ? [] : [happening];
   });

@@ -2,8 +2,6 @@
 // the index only says where to look. Signatures are not checked here: that is the monitor's and the verifier's.
 // Promises: never throws for what it reads; a row that is not what it should be is no part of any history.
 
-import type { Entry } from "../../ledger/entry.ts";
-import type { StoredEntry } from "../../ledger/verify.ts";
 import { parseStrictJson, stringMember } from "../../scim/json.ts";
 import {
   changesOf,
@@ -11,10 +9,11 @@ import {
   type RecordedWrite,
   type ResourceChange,
 } from "../../scim/state/recordedWrite.ts";
-import { peekClaims } from "../../storage/accounts/peekLeaf.ts";
+import type { HistoryRow } from "../../storage/accounts/historyRows.ts";
+import type { TransactionClaims } from "../../storage/peekLeaf.ts";
 
-type Request = Extract<Entry, { type: "request" | "refusal" }>;
-type Response = Extract<Entry, { type: "response" }>;
+type Request = Extract<TransactionClaims, { type: "request" | "refusal" }>;
+type Response = Extract<TransactionClaims, { type: "response" }>;
 
 /** A transaction as an account's history shows it. */
 export interface Happening {
@@ -38,12 +37,12 @@ export interface Happening {
 
 /** The transaction of a request and its outcome; undefined if the rows are not that. */
 export function happeningOf(
-  requestRow: StoredEntry,
-  outcomeRow: StoredEntry | undefined,
+  requestRow: HistoryRow,
+  outcomeRow: HistoryRow | undefined,
 ): Happening | undefined {
-  const request = peekClaims(requestRow.leaf);
-  if (request?.type !== "request" && request?.type !== "refusal") return undefined;
-  const outcome = outcomeRow && peekClaims(outcomeRow.leaf);
+  const request = requestRow.claims;
+  if (request.type === "response") return undefined;
+  const outcome = outcomeRow?.claims;
   const isOutcome =
     outcome?.type === "response" && outcome.txn === request.txn && outcome.connector === request.connector;
   const response = isOutcome ? outcome : undefined;
@@ -71,9 +70,9 @@ export function happeningOf(
 /** Only what the changes are read from: thousands of whole leaves would fill the memory. */
 function recordedOf(
   request: Request,
-  requestRow: StoredEntry,
+  requestRow: HistoryRow,
   response: Response | undefined,
-  outcomeRow: StoredEntry | undefined,
+  outcomeRow: HistoryRow | undefined,
 ): RecordedWrite | undefined {
   if (request.type === "refusal") return undefined;
   // Without facts the id is the leaf's own: they are read only where that is a token, or where there was a query.
@@ -94,13 +93,13 @@ function recordedOf(
   };
 }
 
-function bodyOf(claims: Entry, row: StoredEntry): RecordedBody | undefined {
+function bodyOf(claims: TransactionClaims, row: HistoryRow): RecordedBody | undefined {
   const stored = contentOf(row, "body");
   const ref = claims.attachments.find(({ name }) => name === "body");
   return stored && ref && { bytes: stored, isRedacted: (ref.redacted?.length ?? 0) > 0 };
 }
 
-function factsOf(row: StoredEntry): { resourceId?: string; query?: string } {
+function factsOf(row: HistoryRow): { resourceId?: string; query?: string } {
   const stored = contentOf(row, "facts");
   const parsed = stored && parseStrictJson(stored);
   if (!parsed?.ok) return {};
@@ -109,7 +108,7 @@ function factsOf(row: StoredEntry): { resourceId?: string; query?: string } {
   return { ...(resourceId === undefined ? {} : { resourceId }), ...(query === undefined ? {} : { query }) };
 }
 
-function contentOf(row: StoredEntry, name: string): Uint8Array | undefined {
-  const found = row.attachments?.find((attachment) => attachment.name === name);
+function contentOf(row: HistoryRow, name: string): Uint8Array | undefined {
+  const found = row.attachments.find((attachment) => attachment.name === name);
   return found === undefined || found.sealed ? undefined : found.content;
 }

@@ -4,9 +4,9 @@
 // transaction, which is always read whole. About 8 MiB are read at a time; one attachment alone may be larger.
 
 import type pg from "pg";
-import type { StoredEntry } from "../../ledger/verify.ts";
+import type { StoredAttachment } from "../../ledger/verify.ts";
 import { type AttachmentOpener, openRows } from "../attachmentSealer.ts";
-import { peekClaims } from "./peekLeaf.ts";
+import { peekClaims, type TransactionClaims } from "../peekLeaf.ts";
 
 const BATCH_BYTES = 8 * 1024 * 1024;
 
@@ -16,10 +16,17 @@ export interface TransactionPlace {
   closedSeq: number | undefined;
 }
 
+/** One entry of a transaction; nothing in it is verified. */
+export interface HistoryRow {
+  readonly claims: TransactionClaims;
+  /** Those that tell what a resource became. */
+  attachments: readonly StoredAttachment[];
+}
+
 /** What was read of some transactions. */
 export interface HistoryRows {
-  /** By seq; what is not there is left out. */
-  rows: Map<number, StoredEntry>;
+  /** By seq; what is not there, or is no part of a transaction, is left out. */
+  rows: Map<number, HistoryRow>;
   /** How many of the transactions were read, from the first on; one at least, if there is one. */
   taken: number;
   /** Bytes of their attachments, as stored. */
@@ -45,12 +52,14 @@ export async function readHistoryRows(
     `SELECT seq, leaf FROM ${schema}.entry WHERE seq = ANY($1::bigint[])`,
     [near.flat()],
   );
-  const rows = new Map<number, StoredEntry>();
+  const rows = new Map<number, HistoryRow>();
   const wanted: { seq: number; name: string }[] = [];
   for (const { seq: text, leaf } of leaves) {
+    const claims = peekClaims(leaf);
+    if (claims === undefined) continue;
     const seq = Number(text);
-    rows.set(seq, { seq, leaf, attachments: [] });
-    for (const name of namesWanted(leaf)) wanted.push({ seq, name });
+    rows.set(seq, { claims, attachments: [] });
+    for (const name of namesWanted(claims)) wanted.push({ seq, name });
   }
   const attached = `FROM unnest($1::bigint[], $2::text[]) w (seq, name) JOIN ${schema}.attachment a ON a.seq = w.seq AND a.name = w.name ORDER BY a.seq, a.name`;
   const { rows: sizes } = await pool.query<{ seq: string; name: string; size: number }>(
@@ -77,14 +86,14 @@ export async function readHistoryRows(
     ]);
     const opened = await openRows(
       stored.map((row) => ({ ...row, seq: Number(row.seq) })),
-      (seq) => rows.get(seq)?.leaf,
+      (seq) => rows.get(seq)?.claims,
       opener,
       async (text, values) => (await pool.query(text, values)).rows,
       schema,
     );
     for (const [seq, attachments] of opened) {
       const row = rows.get(seq);
-      if (row) row.attachments = [...(row.attachments ?? []), ...attachments];
+      if (row) row.attachments = [...row.attachments, ...attachments];
     }
     from = to;
   }
@@ -120,9 +129,8 @@ function sizeAt(sizes: readonly { size: number }[], at: number): number {
   return sizes[at]?.size ?? 0;
 }
 
-function namesWanted(leaf: string): string[] {
-  const claims = peekClaims(leaf);
-  if (claims === undefined || claims.type === "refusal") return [];
+function namesWanted(claims: TransactionClaims): string[] {
+  if (claims.type === "refusal") return [];
   if (claims.type === "response") return ["body"];
   const { resourceId } = claims.scim;
   const isClear = resourceId === undefined || !resourceId.startsWith("t:");
