@@ -17,7 +17,7 @@ import { proveInclusion } from "../src/ledger/tree/tileProof.ts";
 import { TreeBuilder } from "../src/ledger/tree/tree.ts";
 import { LedgerVerifier, type StoredEntry } from "../src/ledger/verify.ts";
 import { Publisher } from "../src/monitor/publisher/publisher.ts";
-import { nodeSha256 } from "../src/nodeCrypto.ts";
+import { nodeCodec, nodeSha256 } from "../src/nodeCrypto.ts";
 import { startEmbedded } from "../src/storage/embedded/embedded.ts";
 import { connect } from "../src/storage/postgres.ts";
 import { migrate } from "../src/storage/schema.ts";
@@ -123,7 +123,7 @@ async function verifyAll(
     origin: ORIGIN,
     pinned: [publicKeyOf(signer)],
     verify: prepared.verify,
-    digest: nodeSha256,
+    ...nodeCodec,
   });
   const tree = new TreeBuilder(nodeSha256);
   async function* pages() {
@@ -138,7 +138,7 @@ async function verifyAll(
 
 function verifyWithout(rows: readonly StoredEntry[], signer: ReturnType<typeof newSigner>): void {
   const pinned = [publicKeyOf(signer)];
-  const verifier = new LedgerVerifier({ origin: ORIGIN, pinned, verify: () => true, digest: nodeSha256 });
+  const verifier = new LedgerVerifier({ origin: ORIGIN, pinned, verify: () => true, ...nodeCodec });
   const tree = new TreeBuilder(nodeSha256);
   for (const row of rows) {
     verifier.push(row);

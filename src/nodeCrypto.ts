@@ -36,6 +36,15 @@ export function toBase64url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
 }
 
+/** base64url by Buffer, with the contract of `decodeBase64url`: Buffer takes any text, so it must come out again the same. */
+export function fromBase64url(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.toString("base64url") === text ? bytes : undefined;
+}
+
+/** What a verifier of entries takes from here. */
+export const nodeCodec = { digest: nodeSha256, encode: toBase64url, decode: fromBase64url };
+
 const POOL_BYTES = 8192;
 let pool = Buffer.alloc(0);
 let poolAt = 0;

@@ -39,5 +39,9 @@ export function commitTo(salt: Uint8Array, bytes: Uint8Array, digest: Sha256 = s
 
 /** Byte equality for public values (hashes, leaves); not for secrets. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  const { length } = a;
+  if (length !== b.length) return false;
+  // A loop: with a function for each byte this would be a tenth of a verification without signatures.
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

@@ -10,6 +10,9 @@ export { type VerifySignature, verifySignature } from "./ed25519.ts";
 /** Bytes → base64url; injectable because it stands on the hot path. */
 export type Base64urlEncoder = (bytes: Uint8Array) => string;
 
+/** base64url → bytes with the contract of `decodeBase64url`; injectable for the same reason. */
+export type Base64urlDecoder = (text: string) => Uint8Array | undefined;
+
 export interface ParsedLeaf {
   /** The exact bytes of the leaf. */
   bytes: Uint8Array;
@@ -45,13 +48,13 @@ export function formatSigningInput(
 }
 
 /** Reads a leaf; a string names what is wrong with it. The signature is not checked here. */
-export function parseLeaf(leaf: string): ParsedLeaf | string {
+export function parseLeaf(leaf: string, decode: Base64urlDecoder = decodeBase64url): ParsedLeaf | string {
   if (leaf.length > MAX_LEAF_BYTES) return `longer than ${MAX_LEAF_BYTES} bytes`;
   const parts = leaf.split(".");
   const [header, payload, signature] = parts;
   if (parts.length !== 3 || !header || !payload || !signature) return "not a compact JWS of three parts";
-  const payloadBytes = decodeBase64url(payload);
-  const signatureBytes = decodeBase64url(signature);
+  const payloadBytes = decode(payload);
+  const signatureBytes = decode(signature);
   if (!payloadBytes || !signatureBytes) return "not canonical base64url";
   if (signatureBytes.length !== 64) return "the signature is not 64 bytes";
   const kid = parseHeader(header);

@@ -8,7 +8,14 @@ import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import type { Entry } from "./entry.ts";
 import { commitTo, equalBytes, GENESIS_PREV, hashLeaf, type Sha256, sha256 } from "./hash.ts";
 import type { PublicKey } from "./key.ts";
-import { type ParsedLeaf, parseLeaf, type VerifySignature, verifySignature } from "./leaf.ts";
+import {
+  type Base64urlDecoder,
+  type Base64urlEncoder,
+  type ParsedLeaf,
+  parseLeaf,
+  type VerifySignature,
+  verifySignature,
+} from "./leaf.ts";
 import { rotatedKey } from "./rotation.ts";
 
 export type FindingCode =
@@ -60,6 +67,9 @@ export interface VerifierOptions {
   pinned: readonly PublicKey[];
   verify?: VerifySignature;
   digest?: Sha256;
+  /** base64url; default: the portable one. */
+  encode?: Base64urlEncoder;
+  decode?: Base64urlDecoder;
 }
 
 export interface VerifiedHead {
@@ -83,6 +93,8 @@ export class LedgerVerifier {
   readonly #pinned: readonly PublicKey[];
   readonly #verify: VerifySignature;
   readonly #digest: Sha256;
+  readonly #encode: Base64urlEncoder;
+  readonly #decode: Base64urlDecoder;
   /** Open transactions: txn → seq of the request entry. Closed ones are kept as their request's seq only while open. */
   readonly #open = new Map<string, number>();
 
@@ -91,6 +103,8 @@ export class LedgerVerifier {
     this.#pinned = options.pinned;
     this.#verify = options.verify ?? verifySignature;
     this.#digest = options.digest ?? sha256;
+    this.#encode = options.encode ?? encodeBase64url;
+    this.#decode = options.decode ?? decodeBase64url;
   }
 
   /** Number of entries seen so far, counted by seq: the next seq expected. */
@@ -127,7 +141,7 @@ export class LedgerVerifier {
       return undefined;
     }
     const before = this.findings.length;
-    const parsed = parseLeaf(row.leaf);
+    const parsed = parseLeaf(row.leaf, this.#decode);
     const bytes = typeof parsed === "string" ? new TextEncoder().encode(row.leaf) : parsed.bytes;
     const hash = hashLeaf(bytes, this.#digest);
     const claims = this.#checkLeaf(row, parsed, hash);
@@ -159,7 +173,7 @@ export class LedgerVerifier {
       this.#find(seq, "origin_mismatch", "the leaf belongs to another ledger");
     }
     // A bad entry is named once: its successor's link is broken by it, not by itself.
-    if (this.#previous && !this.#previousBad && claims.prev !== encodeBase64url(this.#previous)) {
+    if (this.#previous && !this.#previousBad && claims.prev !== this.#encode(this.#previous)) {
       this.#find(seq, "link_broken", "prev is not the leaf hash of the entry before");
     }
     this.#checkColumns(row, claims, hash);
@@ -223,7 +237,7 @@ export class LedgerVerifier {
         else this.#sealed++;
         continue;
       }
-      const expected = decodeBase64url(ref.commitment);
+      const expected = this.#decode(ref.commitment);
       const matches =
         attachment.salt.length === 32 &&
         expected !== undefined &&

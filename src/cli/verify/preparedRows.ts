@@ -9,6 +9,9 @@ import type { PublicKey } from "../../ledger/key.ts";
 import { formatHeader, type VerifySignature } from "../../ledger/leaf.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";
 
+/** Pages whose signatures are checked ahead of the one that is given. */
+const PAGES_AHEAD = 2;
+
 interface Verdict {
   publicKey: Uint8Array;
   isGood: boolean;
@@ -49,17 +52,18 @@ export class PreparedRows {
     return isGood;
   };
 
-  /** The rows of the pages; one page is checked while the one before it is given. */
+  /** The rows of the pages; two pages are checked while the one before them is given, so that no thread waits for it. */
   async *rows<Row extends { leaf: string }>(pages: AsyncIterable<readonly Row[]>): AsyncGenerator<Row> {
-    let held: Promise<{ page: readonly Row[]; verdicts: (Verdict | undefined)[] }> | undefined;
+    const held: Promise<{ page: readonly Row[]; verdicts: (Verdict | undefined)[] }>[] = [];
     for await (const page of pages) {
       const next = this.#prepare(page);
       // Awaited below; a rejection until then must not count as one that nobody handles.
       next.catch(() => {});
-      if (held) yield* this.#give(await held);
-      held = next;
+      held.push(next);
+      const [first] = held.length > PAGES_AHEAD ? held.splice(0, 1) : [];
+      if (first) yield* this.#give(await first);
     }
-    if (held) yield* this.#give(await held);
+    for (const rest of held) yield* this.#give(await rest);
   }
 
   *#give<Row>({

@@ -9,7 +9,7 @@ import { fastVerify } from "../../keys/fastVerify.ts";
 import type { ExpectedCheckpoint } from "../../ledger/evidence/treeAudit.ts";
 import { verifyPack } from "../../ledger/evidence/verifyPack.ts";
 import { LedgerVerifier } from "../../ledger/verify.ts";
-import { nodeSha256 } from "../../nodeCrypto.ts";
+import { nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
 import { openLedgerSource, type SourceOptions } from "../ledgerSource.ts";
 import { readPinnedKeys, readWitnesses } from "./pinnedKeys.ts";
 import { PreparedRows } from "./preparedRows.ts";
@@ -139,7 +139,7 @@ async function checkPack(file: string, options: VerifyOptions, earlier: string |
 async function verifyLeaves(file: string, options: VerifyOptions, tools: Tools): Promise<LedgerReport> {
   const { keys } = pinnedOf(options, "--export");
   const rows = new PreparedRows(tools.threads, keys);
-  const verifier = new LedgerVerifier({ pinned: keys, verify: rows.verify, digest: nodeSha256 });
+  const verifier = new LedgerVerifier({ pinned: keys, verify: rows.verify, ...nodeCodec });
   for await (const row of rows.rows(readLines(file))) {
     verifier.push(row);
     tools.progress.show(row.seq + 1, 0, "entries");

@@ -6,7 +6,7 @@ import { fastVerify } from "../../keys/fastVerify.ts";
 import { type ExpectedCheckpoint, TreeAudit } from "../../ledger/evidence/treeAudit.ts";
 import { hashLeaf } from "../../ledger/hash.ts";
 import type { StoredEntry } from "../../ledger/verify.ts";
-import { nodeSha256 } from "../../nodeCrypto.ts";
+import { nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
 import { LedgerReader } from "../../storage/reader.ts";
 import type { TreeStore } from "../../storage/tree/treeStore.ts";
 import type { LedgerSource } from "../ledgerSource.ts";
@@ -41,7 +41,7 @@ export async function verifyLive(source: LedgerSource, options: LiveOptions): Pr
       origin,
       pinned,
       verify: rows.verify,
-      digest: nodeSha256,
+      ...nodeCodec,
     });
     await expected.end(!findings.some(({ code }) => code === "missing"));
     return {

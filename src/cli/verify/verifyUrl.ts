@@ -11,7 +11,7 @@ import { type FilledTile, TILE_BYTES, TILE_WIDTH } from "../../ledger/tree/tile.
 import { parseBundle } from "../../ledger/tree/tileBundle.ts";
 import { formatBundlePath, formatTilePath } from "../../ledger/tree/tilePath.ts";
 import { LedgerVerifier } from "../../ledger/verify.ts";
-import { nodeSha256 } from "../../nodeCrypto.ts";
+import { nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import type { Progress } from "./progress.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";
@@ -51,7 +51,7 @@ export async function verifyUrl(options: UrlOptions): Promise<TreeReport> {
     return ofSize === undefined ? [] : [{ size: ofSize, checkpoint }];
   });
   const rows = new PreparedRows(threads, pinned);
-  const verifier = new LedgerVerifier({ origin, pinned, verify: rows.verify, digest: nodeSha256 });
+  const verifier = new LedgerVerifier({ origin, pinned, verify: rows.verify, ...nodeCodec });
   let comparedUpTo: number | undefined;
   const compareOutside = (): void => {
     for (const { checkpoint } of outside.filter((one) => one.size === audit.size))
