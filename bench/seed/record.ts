@@ -75,10 +75,20 @@ export async function seedHistory(
     await writer.start();
     const connectors = connectorsOf(config, writer, targets);
     let done = 0;
+    /** What is under way, by path: a provider sends the changes of one account one after the other. */
+    const underWay = new Map<string, Promise<void>>();
     const lane = async () => {
       for (const change of history) {
-        nowMs = Math.max(nowMs, change.timeMs);
-        await record(connectors[change.connector], change, uuid());
+        const { path } = change;
+        const before = change.method === "POST" ? undefined : underWay.get(path);
+        const recorded = (async () => {
+          await before;
+          nowMs = Math.max(nowMs, change.timeMs);
+          await record(connectors[change.connector], change, uuid());
+        })();
+        underWay.set(path, recorded);
+        await recorded;
+        if (underWay.get(path) === recorded) underWay.delete(path);
         if (++done % 50_000 === 0) say(`${done} of ${transactions} transactions`);
       }
     };
