@@ -1,7 +1,8 @@
-// npm run bench [-- throughput|memory|verify|search|soak] [--json] [--rounds N] [--seconds S] [--writes N] [--transactions N] [--minutes N]
+// npm run bench [-- throughput|memory|sealing|verify|search|soak] [--json] [--rounds N] [--seconds S] [--writes N] [--transactions N] [--minutes N]
 
 import { parseArgs } from "node:util";
 import { measureMemory } from "./memory.ts";
+import { measureSealing } from "./sealing/sealing.ts";
 import { measureSearch } from "./search.ts";
 import { measureSoak } from "./soak.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -27,16 +28,18 @@ const report =
     ? await measureThroughput({ rounds: Number(values.rounds), seconds: Number(values.seconds) }, say)
     : what === "memory"
       ? await measureMemory(Number(values.writes), say)
-      : what === "verify"
-        ? await measureVerify(say)
-        : what === "search"
-          ? await measureSearch(Number(values.transactions), say)
-          : what === "soak"
-            ? await measureSoak(Number(values.minutes), say)
-            : undefined;
+      : what === "sealing"
+        ? await measureSealing({ rounds: Number(values.rounds), seconds: Number(values.seconds) }, say)
+        : what === "verify"
+          ? await measureVerify(say)
+          : what === "search"
+            ? await measureSearch(Number(values.transactions), say)
+            : what === "soak"
+              ? await measureSoak(Number(values.minutes), say)
+              : undefined;
 if (report === undefined) {
   process.stderr.write(
-    `there is no benchmark called ${what}; there are: throughput, memory, verify, search, soak\n`,
+    `there is no benchmark called ${what}; there are: throughput, memory, sealing, verify, search, soak\n`,
   );
   process.exitCode = 2;
 } else {

@@ -55,8 +55,10 @@ export async function measureSearch(
   say: (line: string) => void,
 ): Promise<SearchReport> {
   let seeded: Seeded = { writeSeconds: 0, indexSeconds: 0 };
-  const stage = await openStage(async (configFile) => {
-    seeded = await seedHistory({ configFile, transactions, seed: 1, days: 400 }, quiet, say);
+  const stage = await openStage({
+    fill: async (configFile) => {
+      seeded = await seedHistory({ configFile, transactions, seed: 1, days: 400 }, quiet, say);
+    },
   });
   try {
     await indexed(stage, say);

@@ -20,8 +20,15 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** Starts everything; `fill` may write a history first, while nothing runs on the data directory. */
-export async function openStage(fill?: (configFile: string) => Promise<void>): Promise<Stage> {
+export interface StageOptions {
+  /** May write a history first, or change the configuration, while nothing runs on the data directory. */
+  fill?: (configFile: string) => Promise<void>;
+  /** Options for the Node that runs scimseal. */
+  nodeOptions?: readonly string[];
+}
+
+/** Starts everything. */
+export async function openStage({ fill, nodeOptions = [] }: StageOptions = {}): Promise<Stage> {
   const children: ChildProcess[] = [];
   const dataDir = await mkdtemp(join(tmpdir(), "scimseal-bench-"));
   const close = async () => {
@@ -38,7 +45,7 @@ export async function openStage(fill?: (configFile: string) => Promise<void>): P
       config: { log: { level: "info", format: "json" } },
     });
     await fill?.(configFile);
-    const scim = await start(children, ["src/main.ts", "serve", "--config", configFile]);
+    const scim = await start(children, [...nodeOptions, "src/main.ts", "serve", "--config", configFile]);
     const proxyPid = children.at(-1)?.pid ?? 0;
     return {
       bareUrl: bare.url,
