@@ -1,7 +1,6 @@
 // The application: the only file that knows every room. Brings the ledgers up first, then the listeners, so that
 // nothing can be asked before everything can be recorded; on the way down the order is reversed.
 
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,15 +13,16 @@ import { ClientAuthenticator } from "./auth/clients.ts";
 import { CredentialStore } from "./auth/credentialStore.ts";
 import { TOKEN_REQUEST_BYTES, tokenEndpoint } from "./auth/tokenEndpoint.ts";
 import { compileNetworks } from "./config/address.ts";
+import { readParts } from "./config/parts.ts";
 import type { Config, ListenerTls } from "./config/schema.ts";
 import { ConnectorWatch } from "./connectorHealth.ts";
 import { dashboardFiles } from "./dashboardFiles.ts";
 import { IndexThread } from "./indexThread.ts";
-import type { EventName } from "./ledger/entry.ts";
 import { indexSettings } from "./ledgerIndex.ts";
 import { Ledgers } from "./ledgers.ts";
 import { NOTHING_WATCHED, type WatchState } from "./ledgerWatch.ts";
 import type { Alarm } from "./monitor/alarm/alarm.ts";
+import { startEvents } from "./monitor/configurationRecord.ts";
 import { newUuid } from "./nodeCrypto.ts";
 import { BodyBudget, BodyHold, readBody } from "./proxy/client/body.ts";
 import { clientAddress } from "./proxy/client/clientAddress.ts";
@@ -38,7 +38,7 @@ import { AppendError } from "./storage/writer/appendError.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { WatchThread } from "./watchThread.ts";
 
-/** How long a stop waits for the writes under way; longer than any target's deadline should be. */
+/** How long a stop waits for the writes and reads under way; longer than any target's deadline should be. */
 const DRAIN_MS = 60_000;
 /** How long answers of the admin listener may go on. */
 const ADMIN_GRACE_MS = 1_000;
@@ -204,10 +204,7 @@ async function listen(
   });
   closers.push(() => index.stop());
   index.start();
-  await recordEvent(ledgers, log, "instance-started", {
-    runtime: process.version,
-    configuration: await digestOf(config.file),
-  });
+  await recordStart(ledgers, config);
   log.info(
     { scimUrl, adminUrl, connectors: [...connectors.keys()], ledgers: [...ledgers.all.keys()] },
     "scimseal is ready",
@@ -216,18 +213,18 @@ async function listen(
   let stopped: Promise<void> | undefined;
   const stop = async () => {
     stopping = true;
-    log.info({ inFlight: pipeline.inFlight }, "stopping: unready, draining");
+    log.info({ inFlight: pipeline.underWay }, "stopping: unready, draining");
     pipeline.drain();
     const isClosed = closeServer(scim);
     const deadline = Date.now() + DRAIN_MS;
-    while (pipeline.inFlight > 0 && Date.now() < deadline)
+    while (pipeline.underWay > 0 && Date.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
     scim.closeAllConnections();
     await isClosed;
     // Nobody looks any more, and what was looked at stands before the end.
     await closeAdmin();
     await adminContext.settle();
-    await recordEvent(ledgers, log, "instance-stopped", {});
+    await recordStop(ledgers, log);
     for (const close of closers.reverse()) await close();
     log.info("stopped");
   };
@@ -303,22 +300,24 @@ async function issueToken(
   }
 }
 
-async function recordEvent(ledgers: Ledgers, log: Logger, name: EventName, details: object): Promise<void> {
-  for (const { name: ledger, writer } of ledgers.all.values()) {
-    try {
-      await writer.append({ body: { type: "event", event: { name, ...details } }, attachments: [] });
-    } catch (cause) {
-      // A start must not go on without its record; a stop must not hang on it.
-      if (name !== "instance-stopped") throw cause;
-      log.warn({ ledger }, "the stop was not recorded; a recovery will tell");
-    }
-  }
+/** A start must not go on without its record. */
+async function recordStart(ledgers: Ledgers, config: Config): Promise<void> {
+  const parts = await readParts(config.file);
+  for (const ledger of ledgers.all.values())
+    for (const event of await startEvents(ledger, config, parts))
+      await ledger.writer.append({ body: { type: "event", event }, attachments: [] });
 }
 
-async function digestOf(file: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(file))
-    .digest("hex");
+/** A stop must not hang on its record. */
+async function recordStop(ledgers: Ledgers, log: Logger): Promise<void> {
+  for (const { name: ledger, writer } of ledgers.all.values()) {
+    try {
+      await writer.append({ body: { type: "event", event: { name: "instance-stopped" } }, attachments: [] });
+    } catch (cause) {
+      const error = cause instanceof Error ? cause.name : "error";
+      log.warn({ ledger, error }, "the stop was not recorded; a recovery will tell");
+    }
+  }
 }
 
 async function readTls(tls: ListenerTls | undefined): Promise<{ cert: string; key: string } | undefined> {

@@ -13,9 +13,11 @@ import { proveConsistency } from "./ledger/tree/tileProof.ts";
 import { reloadSigner, type WriterSettings } from "./ledgerWriter.ts";
 import { type Alarm, Alarms } from "./monitor/alarm/alarm.ts";
 import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
+import { takeTurns } from "./monitor/alarm/alarmTurn.ts";
 import { Webhooks, type WebhookTarget } from "./monitor/alarm/webhook.ts";
 import { dataDirAnchor, directoryAnchor } from "./monitor/anchor/anchorFile.ts";
 import { AnchorKeeper } from "./monitor/anchor/anchorKeeper.ts";
+import { AnchorMark } from "./monitor/anchor/anchorMark.ts";
 import { UrlAnchor } from "./monitor/anchor/anchorUrl.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import { createPost } from "./monitor/post.ts";
@@ -87,6 +89,8 @@ export class LedgerWatch {
   readonly #reader: LedgerReader;
   readonly #tree: TreeStore;
   readonly #keeper: AnchorKeeper;
+  readonly #mark: AnchorMark;
+  readonly #database: MonitorDatabase;
   readonly #witnesses: Witnesses;
   readonly #isWitnessed: boolean;
   readonly #alarms: Alarms;
@@ -107,11 +111,21 @@ export class LedgerWatch {
     this.#reader = new LedgerReader(ledger, reader, { connections: 2, timeoutMs: TIMEOUT_MS, opener });
     this.#tree = new TreeStore(ledger, reader, { connections: 2, timeoutMs: TIMEOUT_MS, digest });
     this.#webhooks = new Webhooks({ targets: settings.webhooks, post: this.#post, now, log });
+    const database = new MonitorDatabase(ledger, reader, { timeoutMs: TIMEOUT_MS });
+    this.#database = database;
+    this.#mark = new AnchorMark(join(dataDir, `anchor-mark-${ledger}.json`), this.#tree);
     this.#alarms = new Alarms({
       ledger,
       onTamper: monitor.onTamper,
       record: deps.record,
+      turn: takeTurns({ database, ledger, origin, pinned, log }),
       log,
+      onRecorded: ({ code }) => {
+        if (!isAnchorCode(code)) return;
+        this.#mark
+          .told()
+          .catch((cause) => log.warn({ err: cause }, "cannot keep that an alarm was recorded"));
+      },
       onRaised: (alarm) => {
         deps.onRaised(alarm);
         deps.onChange();
@@ -132,6 +146,8 @@ export class LedgerWatch {
       now,
       log,
       onFinding,
+      mark: this.#mark,
+      onNews: () => this.#alarms.forget(({ code }) => isAnchorCode(code)),
     });
     this.#witnesses = new Witnesses({
       clients: settings.witnesses.list.map(
@@ -179,7 +195,7 @@ export class LedgerWatch {
       pinned,
       reader: this.#reader,
       store: this.#tree,
-      database: new MonitorDatabase(ledger, reader, { timeoutMs: TIMEOUT_MS }),
+      database,
       alarms: this.#alarms,
       digest,
       log,
@@ -219,6 +235,10 @@ export class LedgerWatch {
     await this.#monitor.stop();
     await this.#witnesses.stop();
     await this.#keeper.settled();
+    await this.#alarms.settled();
+    await this.#mark.settled();
+    // A finding of the last moment may have opened it again.
+    await this.#database.close();
     this.#webhooks.stop();
     this.#post.close();
     await this.#reader.close();
@@ -229,6 +249,10 @@ export class LedgerWatch {
     this.#keeper.keep(checkpoint);
     this.#witnesses.offer(checkpoint.note);
   }
+}
+
+function isAnchorCode(code: string): boolean {
+  return code.startsWith("anchor_");
 }
 
 function anchorsOf(dataDir: string, ledger: string, { directories, url }: WatchSettings["anchors"]) {

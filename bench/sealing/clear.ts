@@ -12,6 +12,7 @@ export function createAttachmentSealer(): AttachmentSealer {
       accounts: [],
     }),
     closed() {},
+    mark: () => ({ id: Buffer.alloc(SALT_BYTES), wrapped: Buffer.alloc(0) }),
     assertOpens() {},
   };
 }

@@ -111,6 +111,12 @@ export const entriesAnswer = z.strictObject({
       leaf: z.string(),
       leafHash: z.base64url().describe("base64url, as `prev` of the next entry."),
       intact: z.boolean(),
+      isCut: z
+        .boolean()
+        .describe(
+          "True: the index does not have all names of its transaction (too many, or not readable). Absent in pages that the index was not asked for.",
+        )
+        .optional(),
       entry: claims,
       attachments: z
         .array(

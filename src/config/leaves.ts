@@ -8,11 +8,20 @@ import { z } from "zod";
 import { assertAllowedHost, isLoopbackHost } from "./address.ts";
 import type { Secret } from "./secret.ts";
 
-/** Names of connectors, ledgers and credentials: they stand in paths, metrics and entries, so they are plain. */
+/** Names of connectors and credentials: they stand in paths, metrics and entries, so they are plain. */
 export const NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** What a name must look like, for people. */
 export const NAME_RULE = "must be lower-case letters, digits and inner hyphens, at most 63 characters";
+
+/**
+ * Names of ledgers: a ledger's PostgreSQL schema is called `ledger_` and its name, and PostgreSQL cuts identifiers at 63
+ * bytes with a mere notice, which would let two long names be one ledger.
+ */
+export const LEDGER_NAME_PATTERN = /^[a-z0-9](?:[a-z0-9-]{0,54}[a-z0-9])?$/;
+
+/** What a ledger's name must look like, for people. */
+export const LEDGER_NAME_RULE = "must be lower-case letters, digits and inner hyphens, at most 56 characters";
 
 /** Where a secret is to be found. */
 export type SecretSource = { kind: "env"; name: string } | { kind: "file"; path: string };

@@ -10,13 +10,23 @@ import { z } from "zod";
 import { parseNetwork } from "./address.ts";
 import { connectorSchema } from "./connector.ts";
 import { databaseSchema, ledgerDatabaseSchema } from "./database.ts";
-import { Leaves, NAME_PATTERN, NAME_RULE, networkUrl, type Resolver } from "./leaves.ts";
+import {
+  LEDGER_NAME_PATTERN,
+  LEDGER_NAME_RULE,
+  Leaves,
+  NAME_PATTERN,
+  NAME_RULE,
+  networkUrl,
+  type Resolver,
+} from "./leaves.ts";
 import { alarmsSchema, proofKeys } from "./proof.ts";
 
 /** First path segments of the SCIM listener that are its own, so no connector may be called like them. */
 export const RESERVED_CONNECTORS: readonly string[] = ["oauth2", "healthz", "readyz", "metrics"];
 
 const MIB = 1024 * 1024;
+const LEDGER_NAME = z.string().regex(LEDGER_NAME_PATTERN, LEDGER_NAME_RULE);
+const CONNECTOR_NAME = z.string().regex(NAME_PATTERN, NAME_RULE);
 
 const SEALING_KEY =
   "JWK set of 256-bit oct keys that attachments are sealed with, mode 0600: the first seals, all open. Keep a copy apart from the database; without it the attachments are lost.";
@@ -166,13 +176,14 @@ export function configSchema(resolver: Resolver) {
         })
         .describe("What a client hears while nothing can be recorded.")
         .prefault({}),
-      ledgers: named(ledger, "The ledgers, by name.").refine(
+      ledgers: named(ledger, "The ledgers, by name.", LEDGER_NAME).refine(
         (value) => Object.keys(value).length > 0,
         "No ledger configured: name at least one under ledgers; without a record nothing may pass",
       ),
       connectors: named(
         connectorSchema(leaf),
         "The connectors, by name: the first segment of their public path.",
+        CONNECTOR_NAME,
       ).refine(
         (value) => Object.keys(value).length > 0,
         "No connector configured: name at least one under connectors",
@@ -266,9 +277,9 @@ interface CrossChecked {
 }
 
 /** A record by name that is safe to index with a name from a request: it has no prototype to find things on. */
-function named<T extends z.ZodType>(value: T, description: string) {
+function named<T extends z.ZodType>(value: T, description: string, name: z.ZodString) {
   return z
-    .record(z.string().regex(NAME_PATTERN, NAME_RULE), value)
+    .record(name, value)
     .transform((record): Readonly<Record<string, z.output<T>>> => Object.assign(Object.create(null), record))
     .describe(description)
     .prefault({});

@@ -95,6 +95,12 @@ class Sealer implements AttachmentSealer {
     this.#open.delete(txn);
   }
 
+  mark(): { id: Uint8Array; wrapped: Uint8Array } {
+    const known = new Uint8Array(DATA_KEY_BYTES);
+    const id = dataKeyId(createSecretKey(known));
+    return { id, wrapped: this.#sealingKey.wrap(known, id) };
+  }
+
   assertOpens({ id, wrapped }: { id: Uint8Array; wrapped: Uint8Array }): void {
     this.#sealingKey.unwrap(wrapped, id);
   }

@@ -26,6 +26,7 @@ export type EventName =
   | "alarm-acknowledged"
   | "alarm-raised"
   | "clock-anomaly"
+  | "configuration-changed"
   | "entries-viewed"
   | "export-made"
   | "instance-started"

@@ -64,6 +64,11 @@ export interface AttachmentSealer {
   seal(task: SealingTask): SealedEntry;
   /** The transaction has its outcome in the ledger: its keys are let go of. */
   closed(txn: string): void;
+  /**
+   * The data key that everybody knows, and that seals nothing, wrapped. Its id is the same everywhere, so that a ledger
+   * has one such row: by it the first instance says which sealing key is the ledger's.
+   */
+  mark(): { id: Uint8Array; wrapped: Uint8Array };
   /** Throws if this data key of the ledger cannot be unwrapped: then it was sealed with another key file. */
   assertOpens(row: { id: Uint8Array; wrapped: Uint8Array }): void;
 }

@@ -108,6 +108,8 @@ export class Monitor {
   readonly #failing = new Map<string, number>();
   #breath = { cpu: process.threadCpuUsage(), at: performance.now() };
   #pass: RollingPass | undefined;
+  /** A pass of this process came to its end: the next one begins at the first entry. */
+  #hasPassed = false;
   #passStartedAt = 0;
   #lastWhole: MonitorStatus["lastWhole"];
   #serverAt = Number.NEGATIVE_INFINITY;
@@ -213,7 +215,7 @@ export class Monitor {
     while (!this.#stopping.signal.aborted) {
       // After a failure as after a restart: on from where the file says.
       const position =
-        this.#lastWhole && !this.#failing.has("pass") ? undefined : await readPosition(positionFile);
+        this.#hasPassed && !this.#failing.has("pass") ? undefined : await readPosition(positionFile);
       const isOver = await this.#attempt("pass", () => this.#passOnce(position));
       this.#pass = undefined;
       await this.#pause(isOver ? passPauseMs : AFTER_FAILURE_MS);
@@ -258,6 +260,7 @@ export class Monitor {
       if (!isDone)
         await this.#pause(this.#paceMs(step.count, (user + system) / 1000, performance.now() - startedAt));
     }
+    this.#hasPassed = true;
     if (!pass.isWhole) return;
     this.#lastWhole = { finishedAt: now(), size: pass.next };
     alarms.forget(({ code, seq }) => PASS_CODES.has(code) && !found.has(`${code} ${seq}`));

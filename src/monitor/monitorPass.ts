@@ -21,7 +21,7 @@ import { ahead, compareTiles, mismatch, openStored, restoreTiles } from "./monit
 export interface PassOptions {
   reader: EntryReader;
   store: TreeStore;
-  database: Pick<MonitorDatabase, "outcomes" | "strayAttachment">;
+  database: Pick<MonitorDatabase, "outcomes" | "strayOutcomes" | "strayAttachment">;
   origin: string;
   verifier: VerifierOptions;
   digest: Sha256;
@@ -39,6 +39,10 @@ export interface Step {
 
 const MAX_PAGE = 200;
 const CHECKPOINTS = 200;
+/** Rows of table `outcome` in one step: no fewer than a page of entries adds. */
+const OUTCOMES = 500;
+/** Rows of it that a pass names: where thousands are wrong, the first ones say so. */
+const MAX_STRAYS = 20;
 /** Attachments of one page: above it the pages shrink, far below they grow again. */
 const PAGE_BYTES = 8 * 1024 * 1024;
 const MAX_OPEN = 10_000;
@@ -59,6 +63,13 @@ export class RollingPass {
   #hasMismatch = false;
   #coveredSize = 0;
   #page = 16;
+  #areEntriesDone = false;
+  /** How far table `outcome` was gone through. */
+  #outcomesTo: string | undefined;
+  #areOutcomesDone = false;
+  #strays = 0;
+  /** The lowest seq of a row of it beyond the newest entry. */
+  #outcomeBeyond = Number.POSITIVE_INFINITY;
   /** Whether it began at the first entry: only then it has seen all there is. */
   readonly isWhole: boolean;
 
@@ -106,8 +117,16 @@ export class RollingPass {
 
   /** One page. Rejects if the database cannot be read; then the pass is of no further use. */
   async step(): Promise<Step> {
-    const { reader, store } = this.#options;
     const findings: Finding[] = [];
+    const count = this.#areEntriesDone ? 0 : await this.#stepEntries(findings);
+    const outcomes = this.#areOutcomesDone ? 0 : await this.#stepOutcomes(findings);
+    const isDone = this.#areEntriesDone && this.#areOutcomesDone;
+    if (isDone) await this.#finish(findings);
+    return { count: count + outcomes, findings, isDone };
+  }
+
+  async #stepEntries(findings: Finding[]): Promise<number> {
+    const { reader, store } = this.#options;
     this.#coveredSize = (await store.latestCheckpoint())?.size ?? 0;
     const page = await reader.page(this.next - 1, this.#page, true);
     let count = await this.#judge(findings);
@@ -122,9 +141,26 @@ export class RollingPass {
     if (this.#tiles) findings.push(...(await compareTiles(store, full, this.#coveredSize)));
     if (outcomes.size > 0) await this.#checkOutcomes(outcomes, findings);
     this.#adapt(page.entries);
-    const isDone = page.next === undefined || !isReadable;
-    if (isDone) await this.#finish(findings);
-    return { count, findings, isDone };
+    this.#areEntriesDone = page.next === undefined || !isReadable;
+    return count;
+  }
+
+  /**
+   * One page of table `outcome`, from its side: a planted row would keep the true outcome of its transaction from ever
+   * being recorded, and no entry leads to it.
+   */
+  async #stepOutcomes(findings: Finding[]): Promise<number> {
+    const { database } = this.#options;
+    const { count, last, stray, beyond } = await database.strayOutcomes(this.#outcomesTo, OUTCOMES);
+    this.#outcomesTo = last;
+    this.#areOutcomesDone = count < OUTCOMES;
+    for (const seq of stray.slice(0, MAX_STRAYS - this.#strays)) {
+      this.#strays++;
+      const detail = `a row of table outcome names entry ${seq}, which is not the outcome of its transaction`;
+      findings.push({ code: "outcome_index", seq: placeOf(seq), detail });
+    }
+    this.#outcomeBeyond = Math.min(this.#outcomeBeyond, ...beyond);
+    return count;
   }
 
   #take(row: StoredEntry, findings: Finding[], full: FilledTile[], outcomes: Map<string, number>): boolean {
@@ -215,6 +251,11 @@ export class RollingPass {
       const detail = "an attachment beyond the newest entry: its entry was removed, or it was planted";
       findings.push({ code: "attachment_unknown", seq: stray, detail });
     }
+    if (Number.isFinite(this.#outcomeBeyond)) {
+      const detail =
+        "a row of table outcome beyond the newest entry: its entry was removed, or it was planted";
+      findings.push({ code: "outcome_index", seq: placeOf(this.#outcomeBeyond), detail });
+    }
     if (this.next === 0) findings.push({ code: "ledger_empty", seq: 0, detail: "the ledger has no entries" });
   }
 
@@ -225,4 +266,9 @@ export class RollingPass {
     if (bytes > PAGE_BYTES) this.#page = Math.max(1, Math.floor(this.#page / 4));
     else if (bytes * 4 < PAGE_BYTES) this.#page = Math.min(MAX_PAGE, this.#page * 2);
   }
+}
+
+/** What stands in a planted row may be no place at all; an alarm's is one. */
+function placeOf(seq: number): number {
+  return Math.min(Math.max(0, seq), Number.MAX_SAFE_INTEGER);
 }

@@ -31,6 +31,7 @@ export class Pipeline {
   readonly #budget: BodyBudget;
   readonly #retries = new RetryMemory();
   #inFlight = 0;
+  #reads = 0;
   #draining = false;
 
   constructor(context: ProxyContext, budget: BodyBudget) {
@@ -43,7 +44,12 @@ export class Pipeline {
     return this.#inFlight;
   }
 
-  /** From now on new writes are refused; those under way go on to their recorded end. */
+  /** What a stop waits for: those writes, and the reads that began before it, until their answers are out. */
+  get underWay(): number {
+    return this.#inFlight + this.#reads;
+  }
+
+  /** From now on new writes are refused; what is under way goes on to its end. */
   drain(): void {
     this.#draining = true;
   }
@@ -67,6 +73,7 @@ export class Pipeline {
       const received = await receive(this.#context, passage);
       if (isRead(received.arrival.method, received.route.resourcePath)) {
         kind = "read";
+        this.#countRead(response);
         await proxyRead(this.#context, received.connector, received.arrival, request, response);
       } else {
         await this.#write(passage, received);
@@ -155,6 +162,13 @@ export class Pipeline {
     observer.forwarded(intent.draft.body.connector, answer.outcome, answer.durationMs);
     if (answer.status === 401) target.forgetAccessToken();
     return answer;
+  }
+
+  /** One that begins while all ends is not waited for: a busy client must not hold up the stop. */
+  #countRead(response: ServerResponse): void {
+    if (this.#draining || response.closed) return;
+    this.#reads++;
+    response.once("close", () => this.#reads--);
   }
 
   #admit(): void {

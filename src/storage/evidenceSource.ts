@@ -84,12 +84,18 @@ export class DatabaseEvidence implements EvidenceSource {
     const parsed = parseLeaf(outcome[0]?.leaf ?? "");
     if (typeof parsed !== "string" && parsed.claims.type === "response")
       return [parsed.claims.requestSeq, parsed.claims.seq];
-    // Open, or refused: no index by transaction stands on the entries, since it would cost every append.
-    const { rows } = await this.#pool.query<{ seq: string }>(
-      `SELECT seq FROM ${this.#schema}.entry WHERE txn = $1 ORDER BY seq`,
-      [txn],
+    // Open, or refused: no index by transaction stands on the entries, since it would cost every append. The search
+    // index leads there; what is too new for it lies behind its end.
+    const seqsOf = async (query: { text: string; values: unknown[] }) =>
+      (await this.#pool.query<{ seq: string }>(query)).rows.map(({ seq }) => Number(seq));
+    const indexed = await seqsOf(indexedQuery(this.#schema, txn));
+    if (indexed.length > 0) return indexed;
+    const { rows } = await this.#pool.query<{ next: string | null }>(
+      `SELECT max(next) AS next FROM ${this.#schema}.index_state`,
     );
-    return rows.map(({ seq }) => Number(seq));
+    const newer = await seqsOf(entriesQuery(this.#schema, txn, Number(rows[0]?.next ?? 0)));
+    // Nobody signed the index: that a transaction is not there, only all entries can say.
+    return newer.length > 0 ? newer : seqsOf(entriesQuery(this.#schema, txn, 0));
   }
 
   async *events(to: number): AsyncGenerator<SourceEntry> {
@@ -104,6 +110,11 @@ export class DatabaseEvidence implements EvidenceSource {
       if (!last || page.length < EVENTS_A_PAGE) return;
       after = last.seq;
     }
+  }
+
+  /** Event entries with a lower seq, the newest first. */
+  eventsBefore(seq: number, limit: number): Promise<readonly SourceEntry[]> {
+    return this.#leaves("type = 'event' AND seq < $1 ORDER BY seq DESC LIMIT $2", [seq, limit]);
   }
 
   readTiles(tiles: readonly Tile[]): Promise<readonly Uint8Array[]> {
@@ -155,4 +166,20 @@ export class DatabaseEvidence implements EvidenceSource {
     );
     return [...bySeq].map(([seq, attachments]) => ({ seq, attachments }));
   }
+}
+
+/** The request or refusal of a transaction by the search index, if the entry there is the transaction's. */
+export function indexedQuery(schema: string, txn: string): { text: string; values: unknown[] } {
+  return {
+    text: `SELECT e.seq FROM ${schema}.txn t JOIN ${schema}.entry e ON e.seq = t.seq WHERE t.txn = $1 AND e.txn = $1`,
+    values: [txn],
+  };
+}
+
+/** The entries of a transaction from a seq on: reads all that lie there. */
+export function entriesQuery(schema: string, txn: string, from: number): { text: string; values: unknown[] } {
+  return {
+    text: `SELECT seq FROM ${schema}.entry WHERE txn = $1 AND seq >= $2 ORDER BY seq`,
+    values: [txn, from],
+  };
 }

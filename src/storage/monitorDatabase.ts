@@ -1,5 +1,5 @@
 // What the monitor asks of a ledger's database besides entries, tiles and checkpoints: event entries, the index of
-// outcomes, rows beyond the newest entry, and whether the server is durable and its clock right. One session as the
+// outcomes, whose turn it is to record, rows beyond the newest entry, and whether the server is durable and its clock right. One session as the
 // reader's role, opened when it is needed; whatever breaks it is thrown, and the next call opens another.
 
 import {
@@ -26,6 +26,17 @@ export interface ServerFacts {
   weakness: string | undefined;
   /** The server's clock minus ours, milliseconds. */
   clockOffsetMs: number;
+}
+
+/** What a page of table `outcome` shows. */
+export interface OutcomePage {
+  count: number;
+  /** Give this as `after` for the next page. */
+  last: string | undefined;
+  /** Column `seq` of the rows that name an entry that is not the outcome, or none that there can be. */
+  stray: number[];
+  /** Of those that name an entry beyond the newest. */
+  beyond: number[];
 }
 
 export class MonitorDatabase {
@@ -60,6 +71,28 @@ export class MonitorDatabase {
     return new Map(rows.map(({ txn, seq }) => [txn, Number(seq)]));
   }
 
+  /**
+   * One page of table `outcome` by transaction, after the one given: how many rows, the last transaction, and the rows
+   * that belong to no response entry. A row whose entry is missing among others is left out: the gap is a finding of its
+   * own. One statement sees one moment, so this holds beside a living writer.
+   */
+  async strayOutcomes(after: string | undefined, limit: number): Promise<OutcomePage> {
+    const rows = await this.#ask<{ txn: string; seq: string; is_stray: boolean; is_beyond: boolean }>(
+      `SELECT o.txn, o.seq, o.seq < 0 OR e.seq IS NOT NULL AND (e.type = 'response' AND e.txn = o.txn) IS NOT TRUE AS is_stray,
+         o.seq > (SELECT coalesce(max(seq), -1) FROM ${this.#schema}.entry) AS is_beyond
+       FROM (SELECT txn, seq FROM ${this.#schema}.outcome WHERE $1::uuid IS NULL OR txn > $1::uuid ORDER BY txn LIMIT $2) o
+       LEFT JOIN ${this.#schema}.entry e ON e.seq = o.seq ORDER BY o.txn`,
+      [after ?? null, limit],
+    );
+    const seqsOf = (some: typeof rows) => some.map(({ seq }) => Number(seq));
+    return {
+      count: rows.length,
+      last: rows.at(-1)?.txn,
+      stray: seqsOf(rows.filter((row) => row.is_stray)),
+      beyond: seqsOf(rows.filter((row) => row.is_beyond)),
+    };
+  }
+
   /** The lowest seq of an attachment beyond the newest entry. They are committed with their entries, so there is none. */
   async strayAttachment(): Promise<number | undefined> {
     const [row] = await this.#ask<{ seq: string | null }>(
@@ -67,6 +100,24 @@ export class MonitorDatabase {
       [],
     );
     return row?.seq == null ? undefined : Number(row.seq);
+  }
+
+  /**
+   * Takes the turn among all instances that look at this ledger, without waiting: false while another has it. It ends
+   * with the session, so nobody keeps it who is gone.
+   */
+  async tryTurn(): Promise<boolean> {
+    const [row] = await this.#ask<{ taken: boolean }>(
+      "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS taken",
+      [`scimseal alarms ${this.#ledger}`],
+    );
+    return row?.taken === true;
+  }
+
+  async endTurn(): Promise<void> {
+    await this.#ask("SELECT pg_advisory_unlock(hashtextextended($1, 0))", [
+      `scimseal alarms ${this.#ledger}`,
+    ]);
   }
 
   /** Durability settings and clock of the server. */

@@ -5,6 +5,7 @@
 
 import type { Client } from "pg";
 import pg from "pg";
+import { LEDGER_NAME_PATTERN, LEDGER_NAME_RULE } from "../config/leaves.ts";
 import { TILE_BYTES } from "../ledger/tree/tile.ts";
 import { MAX_TILE_LEVEL } from "../ledger/tree/tilePath.ts";
 import { indexSchema } from "./index/indexSchema.ts";
@@ -34,14 +35,11 @@ export class SchemaError extends Error {
   override name = "SchemaError";
 }
 
-/** PostgreSQL cuts identifiers at 63 bytes (with a mere notice), which would let two long names be one ledger. */
-const LEDGER_NAME = /^[a-z0-9_-]{1,56}$/;
-
 /** The quoted PostgreSQL schema name of a ledger. Throws SchemaError if the name cannot be one. */
 export function schemaOf(ledger: string): string {
-  if (!LEDGER_NAME.test(ledger)) {
+  if (!LEDGER_NAME_PATTERN.test(ledger)) {
     throw new SchemaError(
-      `ledger ${JSON.stringify(ledger)}: its name must be lower-case letters, digits and hyphens, at most 56 characters, to name a PostgreSQL schema`,
+      `ledger ${JSON.stringify(ledger)}: its name ${LEDGER_NAME_RULE}, to name a PostgreSQL schema`,
     );
   }
   return pg.escapeIdentifier(`ledger_${ledger}`);

@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ConfigError, loadConfig, parseConfig } from "../../src/config/load.ts";
 import { Secret } from "../../src/config/secret.ts";
+import { schemaOf } from "../../src/storage/schema.ts";
 
 let directory: string;
 let file: string;
@@ -71,6 +72,19 @@ test("a short file comes out whole: defaults, absolute paths, wrapped secrets", 
   expect(okta?.target).toMatchObject({ url: "https://app.example.com/scim/v2", timeoutMs: 50_000 });
   if (okta?.target.auth.kind !== "bearer") throw new Error("not bearer");
   expect(okta.target.auth.token.reveal()).toBe("canary-5f1c");
+});
+
+test("a ledger's name is as long as a PostgreSQL schema can be called, a connector's as a host name's part", () => {
+  const longest = "x".repeat(56);
+  const called = (name: string) =>
+    MINIMAL.replace("  main:", `  ${name}:`).replace("ledger: main", `ledger: ${name}`);
+  expect(Object.keys(load(called(longest)).ledgers)).toEqual([longest]);
+  expect(schemaOf(longest)).toBe(`"ledger_${longest}"`);
+  for (const name of [`${longest}x`, "-x", "x-", "x_y", "X"]) {
+    expect(problems(called(name)).join()).toMatch(/F:3: ledgers.*at most 56 characters/);
+    expect(() => schemaOf(name)).toThrow("at most 56 characters");
+  }
+  expect(Object.keys(load(MINIMAL.replace("  okta:", `  ${"x".repeat(63)}:`)).connectors)).toHaveLength(1);
 });
 
 test("names from a request find nothing on a prototype", () => {

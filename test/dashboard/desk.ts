@@ -17,6 +17,19 @@ import { ORIGIN, type System, startSystem } from "../support/system.ts";
 
 type StorageState = Exclude<BrowserContextOptions["storageState"], string | undefined>;
 type Role = "operator" | "auditor" | "admin";
+/** What of a system the tests of the dashboard use. */
+export type DeskSystem = Pick<
+  System,
+  | "app"
+  | "dataDir"
+  | "baseUrl"
+  | "token"
+  | "otherToken"
+  | "auditorToken"
+  | "superuserUrl"
+  | "request"
+  | "stop"
+>;
 
 /** Where screenshots are left; not in the repository. */
 export const OUTPUT = fileURLToPath(new URL("../../test-output/dashboard/", import.meta.url));
@@ -30,20 +43,19 @@ export const HOSTILE = [
 ] as const;
 
 export class TestDesk {
-  readonly system: System;
+  readonly system: DeskSystem;
   readonly #browser: Browser;
   readonly #states = new Map<Role, StorageState>();
 
-  private constructor(system: System, browser: Browser) {
+  private constructor(system: DeskSystem, browser: Browser) {
     this.system = system;
     this.#browser = browser;
   }
 
   /** Builds the dashboard, starts everything and plays the day. */
   static async start(): Promise<TestDesk> {
-    await Promise.all([buildDashboard(), mkdir(OUTPUT, { recursive: true })]);
-    const [system, browser] = await Promise.all([startSystem(), startChromium()]);
-    const desk = new TestDesk(system, browser);
+    const desk = await TestDesk.over(startSystem);
+    const { system } = desk;
     const day = playDay({
       baseUrl: system.baseUrl,
       entraBaseUrl: system.baseUrl.replace("/okta/", "/entra/"),
@@ -54,6 +66,13 @@ export class TestDesk {
     for await (const { expected, what } of day) if (!expected) throw new Error(`not as expected: ${what}`);
     await desk.settled();
     return desk;
+  }
+
+  /** Over a system of one's own, as it is. */
+  static async over(open: () => Promise<DeskSystem>): Promise<TestDesk> {
+    await Promise.all([buildDashboard(), mkdir(OUTPUT, { recursive: true })]);
+    const [system, browser] = await Promise.all([open(), startChromium()]);
+    return new TestDesk(system, browser);
   }
 
   async stop(): Promise<void> {
@@ -69,17 +88,20 @@ export class TestDesk {
     return (await response.json()) as Answer;
   }
 
-  /** Waits until the index and the newest checkpoint hold all that was written up to now. */
+  /** Waits until index and newest checkpoint of every ledger hold all that was written up to now. */
   async settled(): Promise<void> {
-    const { ledgers } = await this.ask<{ ledgers: { size: number }[] }>("/audit/v1/status");
-    const size = ledgers[0]?.size ?? 0;
-    await until(async () => {
-      const { covers } = await this.ask<{ covers: { to: number } }>("/audit/v1/transactions?limit=1");
-      const latest = await this.ask<{ checkpoint: { size: number } }>(
-        "/audit/v1/ledgers/main/checkpoints/latest",
-      );
-      return covers.to >= size && latest.checkpoint.size >= size;
-    });
+    const { ledgers } = await this.ask<{ ledgers: { name: string; size: number }[] }>("/audit/v1/status");
+    for (const { name, size } of ledgers) {
+      await until(async () => {
+        const { covers } = await this.ask<{ covers: { to: number } }>(
+          `/audit/v1/transactions?limit=1&ledger=${name}`,
+        );
+        const latest = await this.ask<{ checkpoint: { size: number } }>(
+          `/audit/v1/ledgers/${name}/checkpoints/latest`,
+        );
+        return covers.to >= size && latest.checkpoint.size >= size;
+      });
+    }
   }
 
   /** Creates a user through the proxy. */
@@ -98,9 +120,14 @@ export class TestDesk {
     return formatVerifierKey(makeLogKey(ORIGIN, key.bytes));
   }
 
-  /** A fresh sign-in link. */
-  async link(role: Role): Promise<string> {
-    const reach = { role, ledgers: "*" as const, name: `${role}-test` };
+  /** A fresh sign-in link; for some connectors only, if they are named. */
+  async link(role: Role, connectors?: string[]): Promise<string> {
+    const reach = {
+      role,
+      ledgers: "*" as const,
+      name: `${role}-test`,
+      ...(connectors && { connectors }),
+    };
     const { secret } = await addSignInLink(this.system.dataDir, reach, new Date());
     return `${this.system.app.adminUrl}/#signin=${secret}`;
   }

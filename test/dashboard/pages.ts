@@ -14,6 +14,15 @@ export interface Row {
 /** Finds a transaction of the day. */
 export type FindRow = (holds: (row: Row) => boolean) => Row;
 
+/** Finds in these. */
+export function finderIn(rows: readonly Row[]): FindRow {
+  return (holds) => {
+    const found = rows.find(holds);
+    if (!found) throw new Error("the day has no such transaction");
+    return found;
+  };
+}
+
 export const filterOf = (filter: string) => `/activity?filter=${encodeURIComponent(filter)}`;
 
 export const PAGES: readonly (readonly [name: string, path: (find: FindRow) => string, shows: string])[] = [

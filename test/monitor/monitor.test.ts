@@ -198,6 +198,21 @@ test("a stop keeps the place, and the next pass goes on from there", async () =>
   await opened.close();
 });
 
+test("after a pass that went on where another stood, the next one is whole: what lies before is not left out", async () => {
+  const copy = await filled(100);
+  await publish(copy, [40]);
+  const first = await watched(copy, { entriesPerSecond: 20 });
+  await until(() => (first.monitor.status.pass?.next ?? 0) > 0, "a step");
+  await first.stop();
+  // None that the place stands on: the pass does go on from there.
+  await copy.tamper(`UPDATE entry SET ${FLIP} WHERE seq = 0`);
+  const dir = await mkdtemp(join(tmpdir(), "scimseal-monitor-"));
+  await writeFile(join(dir, "position.json"), await readFile(first.positionFile));
+  const second = await watched(copy, { dir });
+  await until(() => second.monitor.status.lastWhole !== undefined, "a whole pass", 5_000);
+  expect(second.alarms.open.map(named)).toEqual([expect.stringMatching(/^0 (signature_invalid|malformed)$/)]);
+});
+
 test("from every place a resumed pass finds what comes after it", async () => {
   const copy = await filled(100);
   await publish(copy, [40, 150]);

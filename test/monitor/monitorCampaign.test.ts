@@ -107,6 +107,26 @@ const APART: [string, string, RegExp][] = [
     /^2\d\d\d outcome_index$/,
   ],
   [
+    "an outcome's row planted beyond the end",
+    "INSERT INTO outcome VALUES ('00000000-0000-4000-8000-000000000001', 18000)",
+    /^18000 outcome_index$/,
+  ],
+  [
+    "an outcome's row planted for a transaction that has none, naming another's outcome",
+    "INSERT INTO outcome SELECT '00000000-0000-4000-8000-000000000002', min(seq) FROM outcome WHERE seq > 3000",
+    /^3\d\d\d outcome_index$/,
+  ],
+  [
+    "an outcome's row planted that names a request",
+    "INSERT INTO outcome SELECT txn, seq FROM (SELECT 'ffffffff-ffff-4fff-8fff-ffffffffffff'::uuid AS txn, min(seq) AS seq FROM entry WHERE type = 'request' AND seq > 4000) e",
+    /^4\d\d\d outcome_index$/,
+  ],
+  [
+    "an outcome's row planted that names no place",
+    "INSERT INTO outcome VALUES ('ffffffff-ffff-4fff-8fff-fffffffffffe', -9000000000000000000)",
+    /^0 outcome_index$/,
+  ],
+  [
     "an attachment planted beyond the end",
     "INSERT INTO attachment VALUES (19000, 'x', sha256(''), '')",
     /^19000 attachment_unknown$/,

@@ -1,5 +1,6 @@
 // Sealed attachments in a real ledger: the keys that come with them, another key file, reading with and without the key.
 
+import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
 import { createSealingKey } from "../../src/keys/sealingKey.ts";
@@ -37,6 +38,11 @@ async function countRows(ledger: TestLedger, table: string): Promise<number> {
   return Number(row?.n);
 }
 
+/** The row of `data_key` that tells which sealing key a ledger has. */
+const MARK = 1;
+/** By docs/FORMAT.md, "Sealed at rest". */
+const MARK_ID = createHmac("sha256", Buffer.alloc(32)).update("scimseal data key").digest("hex");
+
 async function change(writer: LedgerWriter, subject: SealSubject, named?: string): Promise<void> {
   const recorded = await writer.append({ ...intentDraft(newUuid()), subject });
   const facts = { name: "facts", mediaType: "application/json", bytes: Buffer.from('{"answer":true}') };
@@ -51,11 +57,20 @@ test("an account has one key from its create on; it is stored once, with the ent
   const ledger = await makeLedger(database);
   const writer = await ledger.writer();
   await change(writer, { resourceType: "User" }, "2819");
-  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([1, 1]);
+  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([
+    1 + MARK,
+    1,
+  ]);
   for (let i = 0; i < 3; i++) await change(writer, { resourceType: "User", resourceId: "2819" }, "2819");
-  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([1, 1]);
+  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([
+    1 + MARK,
+    1,
+  ]);
   await change(writer, { resourceType: "Group", resourceId: "2819" });
-  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([2, 2]);
+  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([
+    2 + MARK,
+    2,
+  ]);
   // Another run begins with a key of its own, for the same account.
   const other = await ledger.writer();
   await change(other, { resourceType: "User", resourceId: "2819" });
@@ -81,6 +96,57 @@ test("a key file that cannot open what was recorded last is refused at the start
   expect(await countRows(ledger, "entry")).toBe(size);
   await passOne(await ledger.writer());
   await expectSound(ledger);
+});
+
+test("of two that open an empty ledger with two sealing keys, one is refused, before anything is sealed", async () => {
+  for (const first of ["one after the other", "at once"]) {
+    const ledger = await makeLedger(database);
+    const open = (fill: number) => {
+      const key = createSealingKey([new Uint8Array(32).fill(fill)], ledger.origin);
+      return ledger.writer({ sealer: createAttachmentSealer(key, ledger.origin, drawRandomBytes) });
+    };
+    const opened =
+      first === "at once"
+        ? await Promise.allSettled([open(7), open(9)])
+        : [(await Promise.allSettled([open(7)]))[0], (await Promise.allSettled([open(9)]))[0]];
+    const refused = opened.flatMap((one) => (one?.status === "rejected" ? [String(one.reason)] : []));
+    expect(refused).toEqual([
+      expect.stringMatching(
+        /the sealing key file is not the one that the ledger was opened with \(wrapped under key [0-9a-f]{16}; .*put the ledger's own key file there/,
+      ),
+    ]);
+    // Each start but the refused one is an entry.
+    const { length } = await ledger.entries();
+    const fill = opened[0]?.status === "fulfilled" ? 7 : 9;
+    await expect(open(fill === 7 ? 9 : 7)).rejects.toThrow("the sealing key file is not the one");
+    expect(await ledger.entries()).toHaveLength(length);
+    await open(fill);
+    expect(await countRows(ledger, "data_key")).toBe(MARK);
+  }
+});
+
+test("a ledger of before the mark gets it from whoever can open what was recorded; a new key may come in front", async () => {
+  const ledger = await makeLedger(database);
+  const key = (...fills: number[]) =>
+    createAttachmentSealer(
+      createSealingKey(
+        fills.map((fill) => new Uint8Array(32).fill(fill)),
+        ledger.origin,
+      ),
+      ledger.origin,
+      drawRandomBytes,
+    );
+  await passOne(await ledger.writer({ sealer: key(7) }));
+  const mark = `${ledger.schema}.data_key WHERE id = '\\x${MARK_ID}'`;
+  const isThere = async () => (await querySql(database.urls.reader, `SELECT 1 FROM ${mark}`)).length;
+  expect(await isThere()).toBe(1);
+  await ledger.tamper(`DELETE FROM ${mark}`);
+  await expect(ledger.writer({ sealer: key(9) })).rejects.toThrow("cannot open what was recorded last");
+  expect(await isThere()).toBe(0);
+  await passOne(await ledger.writer({ sealer: key(7) }));
+  expect(await isThere()).toBe(1);
+  await ledger.writer({ sealer: key(8, 7) });
+  await expect(ledger.writer({ sealer: key(8) })).rejects.toThrow("put the ledger's own key file");
 });
 
 test("without the key attachments are given as sealed, and counted; with it, as they were", async () => {

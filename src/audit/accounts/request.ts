@@ -22,13 +22,19 @@ export const ACCOUNT_PARAMETERS = {
     .optional(),
 };
 
-export const ACCOUNT_PROBLEMS: readonly ProblemCode[] = ["ledger_unknown", "account_unknown"];
+export const ACCOUNT_PROBLEMS: readonly ProblemCode[] = [
+  "ledger_unknown",
+  "account_unknown",
+  "search_timeout",
+  "index_not_ready",
+];
 
 export const accountSchema = z
   .strictObject({
     connector: z.string(),
     type: z.string(),
     id: z.string().describe("As the target spells it; its keyed token where only that is known."),
+    recordedId: z.string().describe("As it stands in the leaves, which evidence packs are asked for by."),
     names: z
       .strictObject({
         userName: z.string().optional(),
@@ -46,8 +52,8 @@ export const accountSchema = z
 
 /** An account as answers show it; `id`: in clear, where that is known. */
 export function showAccount(account: AccountSummary, id = account.ref): z.input<typeof accountSchema> {
-  const { connector, type, names, firstSeq, lastSeq, changes } = account;
-  return { connector, type, id, names, firstSeq, lastSeq, changes };
+  const { connector, type, ref, names, firstSeq, lastSeq, changes } = account;
+  return { connector, type, id, recordedId: ref, names, firstSeq, lastSeq, changes };
 }
 
 /** The moment that a parameter names. @throws {Problem} invalid_parameter */

@@ -6,7 +6,7 @@ import type { Response } from "express";
 import { z } from "zod";
 import { TileError } from "../../ledger/tree/tileProof.ts";
 import { FilterError } from "../../scim/search/query.ts";
-import { SearchTimeoutError } from "../../storage/search/searchReader.ts";
+import { IndexNotReadyError, SearchTimeoutError } from "../../storage/search/searchReader.ts";
 import { TreeIncompleteError } from "../../storage/tree/treeStore.ts";
 
 /** Every problem by its code: its status, its title, and for whom reads the documentation when it occurs. */
@@ -62,6 +62,11 @@ export const PROBLEMS = {
     "What leaves the ledger is recorded in it first, and now it takes no entries; nothing was given out.",
   ],
   search_timeout: [503, "Search too slow", "The search was given up after five seconds: narrow it down."],
+  index_not_ready: [
+    503,
+    "Index not ready",
+    "The index that searches use is being made anew, or is another version's during an upgrade; ask again.",
+  ],
   ledger_unreadable: [503, "Ledger unreadable", "The ledger's database did not answer."],
 } as const satisfies Readonly<Record<string, readonly [status: number, title: string, meaning: string]>>;
 
@@ -132,6 +137,12 @@ export function problemOf(error: unknown): Problem {
       {
         cause: error,
       },
+    );
+  if (error instanceof IndexNotReadyError)
+    return new Problem(
+      "index_not_ready",
+      "The index was made anew, or instances of another version are using it: ask again in a moment. The entries themselves are not concerned.",
+      { cause: error },
     );
   if (error instanceof TileError || error instanceof TreeIncompleteError)
     return new Problem("ledger_inconsistent", `The stored tree is not whole: ${error.message}.`, {

@@ -24,6 +24,7 @@ const COLUMNS = [
   "replied",
   "durationMs",
   "reason",
+  "isCut",
 ] as const satisfies readonly (keyof TransactionSummary)[];
 
 export const CSV_HEADER = `${COLUMNS.join(",")}\r\n`;
@@ -42,7 +43,7 @@ const INNER_FORMULA = /([;\t\r\n][\s"]*)([=+\-@\uff1d\uff0b\uff0d\uff20])/g;
 
 function formatField(value: TransactionSummary[keyof TransactionSummary]): string {
   if (value === null) return "";
-  if (typeof value === "number") return String(value);
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
   const text = typeof value === "string" ? value : value.join(" ");
   const inner = text.replaceAll(INNER_FORMULA, "$1'$2");
   const safe = FORMULA.test(inner) ? `'${inner}` : inner;

@@ -64,7 +64,9 @@ const listEntries = auditorOperation(
         : await readPage(ledger, order, place, limit, covers.size);
       return withAttachments ? addAttachments(ledger, order, page) : page;
     };
-    const { rows, next } = withAttachments ? await heavyReading.run(context, auditor, read) : await read();
+    const { rows, next, cut } = withAttachments
+      ? await heavyReading.run(context, auditor, read)
+      : await read();
     note(withAttachments ? "bodies" : "entries", rows);
     // Whoever asks as ever, by `after`, is answered as ever.
     const isPlain = !isSearch && order === "oldest" && query.cursor === undefined;
@@ -73,7 +75,7 @@ const listEntries = auditorOperation(
       body: {
         ledger: ledger.name,
         covers: isSearch ? covers : { ...covers, to: covers.size },
-        entries: rows.map(showListed),
+        entries: rows.map((row) => showListed(row, cut)),
         next: next === undefined ? null : isPlain ? next : formatCursor(order, next),
       },
     };
@@ -85,6 +87,8 @@ interface ListedPage {
   rows: StoredEntry[];
   /** The last seq shown, or passed over; undefined at the end. */
   next: number | undefined;
+  /** Entries that the index has not all names of; undefined where it was not asked. */
+  cut: ReadonlySet<number> | undefined;
 }
 
 /** The entries that fit a search, without attachments. */
@@ -99,7 +103,7 @@ async function findPage(
   const rows = (await readAt(ledger, found.seqs, false)).filter((row) =>
     maySee(auditor, connectorOf(claimsOf(row))),
   );
-  return { rows: stretch.order === "newest" ? rows.reverse() : rows, next: found.next };
+  return { rows: stretch.order === "newest" ? rows.reverse() : rows, next: found.next, cut: found.cut };
 }
 
 /** Entries as they lie in the ledger, without attachments. */
@@ -112,13 +116,13 @@ async function readPage(
 ): Promise<ListedPage> {
   if (order === "oldest") {
     const { entries, next } = await reader.page(place ?? -1, limit, false);
-    return { rows: entries, next };
+    return { rows: entries, next, cut: undefined };
   }
   // Without a filter no seq is left out, so the newest are the last of so many.
   const end = Math.min(place ?? size, size);
   const begin = Math.max(0, end - limit);
   const { entries } = await reader.page(begin - 1, end - begin, false);
-  return { rows: entries.reverse(), next: begin > 0 ? begin : undefined };
+  return { rows: entries.reverse(), next: begin > 0 ? begin : undefined, cut: undefined };
 }
 
 /** Attachments in a page, as the leaves tell their sizes; one entry's may be more. */
@@ -128,7 +132,7 @@ const PAGE_BYTES = 8 * 1024 * 1024;
 async function addAttachments(
   ledger: NamedLedger,
   order: Order,
-  { rows: found, next }: ListedPage,
+  { rows: found, next, cut }: ListedPage,
 ): Promise<ListedPage> {
   const fitting = found.slice(0, countFitting(found));
   const seqs = fitting.map(({ seq }) => seq);
@@ -136,6 +140,7 @@ async function addAttachments(
   return {
     rows: order === "newest" ? rows.reverse() : rows,
     next: fitting.length < found.length ? seqs.at(-1) : next,
+    cut,
   };
 }
 
@@ -178,13 +183,17 @@ async function readAt(
   return rows;
 }
 
-function showListed(row: StoredEntry): z.input<typeof entriesAnswer>["entries"][number] {
+function showListed(
+  row: StoredEntry,
+  cut: ReadonlySet<number> | undefined,
+): z.input<typeof entriesAnswer>["entries"][number] {
   const { leafHash, claims, intact } = describeRow(row);
   return {
     seq: row.seq,
     leaf: row.leaf,
     leafHash,
     intact,
+    ...(cut && { isCut: cut.has(row.seq) }),
     ...(claims && { entry: { ...claims } }),
     ...(row.attachments && {
       attachments: row.attachments.map(({ name, salt, content, sealed }) => ({

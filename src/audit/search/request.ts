@@ -29,7 +29,12 @@ export const SEARCH_PARAMETERS = {
 };
 
 /** Problems of every search. */
-export const SEARCH_PROBLEMS: readonly ProblemCode[] = ["ledger_unknown", "invalid_filter", "search_timeout"];
+export const SEARCH_PROBLEMS: readonly ProblemCode[] = [
+  "ledger_unknown",
+  "invalid_filter",
+  "search_timeout",
+  "index_not_ready",
+];
 
 export const order = z.enum(["newest", "oldest"]).describe("Which comes first.").default("newest");
 

@@ -81,7 +81,7 @@ const getOverview = auditorOperation(
       open: z.array(transactionRow).describe("The oldest 10 without an outcome."),
       openCount: count,
     }),
-    problems: ["ledger_unknown", "search_timeout"],
+    problems: ["ledger_unknown", "search_timeout", "index_not_ready"],
   },
   async ({ context, auditor, query: { ledger: wanted, hours } }) => {
     const ledger = chooseLedger(context, auditor, wanted);

@@ -47,6 +47,11 @@ export const transactionRow = z
     replied: z.int().nullable().describe("What the client got."),
     durationMs: z.number().nullable(),
     reason: z.string().nullable(),
+    isCut: z
+      .boolean()
+      .describe(
+        "True: the index does not have all names of this transaction (too many, or not readable), so that a search for one of the others does not find it.",
+      ),
   })
   .meta({ id: "TransactionRow", description: "A transaction: request and outcome as one row." });
 

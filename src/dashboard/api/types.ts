@@ -73,6 +73,8 @@ export interface TxnRow {
   readonly replied: number | null;
   readonly durationMs: number | null;
   readonly reason: string | null;
+  /** The index has not all its names. */
+  readonly isCut: boolean;
 }
 
 export interface TransactionsPage {
@@ -168,6 +170,8 @@ export interface AccountRow {
   readonly connector: string;
   readonly type: string;
   readonly id: string;
+  /** The id as it stands in the leaves. */
+  readonly recordedId: string;
   readonly names: Readonly<Record<string, string | readonly string[]>>;
   readonly firstSeq: number;
   readonly lastSeq: number;

@@ -30,6 +30,7 @@ const TITLES: Readonly<Record<string, string>> = {
   ledger_inconsistent: "The ledger does not agree with itself",
   rate_limited: "Too many requests",
   search_timeout: "The search took too long",
+  index_not_ready: "The index is not ready",
 };
 
 /** What went wrong, and the way on. */

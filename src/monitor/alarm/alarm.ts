@@ -5,6 +5,12 @@
 
 import { type AlarmEvent, formatAcknowledged, formatRaised } from "./alarmEvent.ts";
 
+/**
+ * Runs a recording when no other instance records, and gives it the alarms that are open in the ledger by then. May come
+ * back without having run it: it is another's turn. Rejects only with what `record` throws.
+ */
+export type RecordTurn = (record: (open: readonly AlarmEvent[]) => Promise<void>) => Promise<void>;
+
 /** Something that is not as it must be. */
 export interface Finding {
   /** From a closed set; the label of the metric. */
@@ -38,7 +44,11 @@ export interface AlarmsOptions {
   log: AlarmLog;
   /** For the metric. */
   onRaised?(alarm: Alarm): void;
-  /** For the webhooks. */
+  /** Without it every instance records what it finds. */
+  turn?: RecordTurn;
+  /** Alarms about this code and seq stand in the ledger, ours or another instance's. */
+  onRecorded?(finding: { code: string; seq?: number }): void;
+  /** For the webhooks. Not called for what another instance recorded first: that one tells. */
   notify?(alarm: Alarm, isBlocked: boolean): void;
   uuid(): string;
   /** Epoch milliseconds. */
@@ -52,6 +62,8 @@ export interface AlarmsOptions {
 const WARNINGS: ReadonlySet<string> = new Set(["clock_anomaly", "database_weak", "monitor_blind"]);
 const MAX_OPEN = 100;
 const MAX_DETAIL = 300;
+/** The webhooks are told after so long whatever becomes of the recording. */
+const TELL_WITHIN_MS = 5_000;
 
 /** The alarms of one ledger. */
 export class Alarms {
@@ -59,12 +71,17 @@ export class Alarms {
   readonly #open = new Map<string, Alarm>();
   /** Ids that are not in the ledger yet. */
   readonly #unrecorded = new Set<string>();
+  /** The one of them that the writer has now. */
+  #inFlight: string | undefined;
+  /** By id, what the webhooks were not told of yet. */
+  readonly #untold = new Map<string, { alarm: Alarm; timer: NodeJS.Timeout }>();
   /** Every id ever met: the ledger tells of our own alarms too, and of old ones again after a restart. */
   readonly #met = new Set<string>();
   /** What was acknowledged and is still found at every pass: known, not news. */
   readonly #acknowledged = new Set<string>();
   #suppressed = 0;
   #recording: Promise<void> | undefined;
+  #following: Promise<void> | undefined;
 
   constructor(options: AlarmsOptions) {
     this.#options = options;
@@ -114,7 +131,8 @@ export class Alarms {
     const isBlocking = this.isBlocked() !== undefined;
     log.error({ ledger, alarm: id, code, seq, detail, blocked: isBlocking }, "alarm");
     this.#options.onRaised?.(alarm);
-    this.#options.notify?.(alarm, isBlocking);
+    const timer = setTimeout(() => this.#tell(id), TELL_WITHIN_MS).unref();
+    this.#untold.set(id, { alarm, timer });
     void this.recordPending();
   }
 
@@ -141,10 +159,13 @@ export class Alarms {
     this.#unrecorded.delete(event.alarm);
     if (this.#met.has(event.alarm)) return;
     this.#met.add(event.alarm);
-    const detail = "raised earlier, or by another instance";
-    const alarm = { ...seqOf(event), detail, id: event.alarm, raisedAt: time };
-    this.#acknowledged.delete(keyOf(alarm));
+    const key = keyOf(seqOf(event));
+    const own = this.#giveWay(key);
+    const detail = own?.detail ?? "raised earlier, or by another instance";
+    const alarm = { ...seqOf(event), detail, id: event.alarm, raisedAt: time || (own?.raisedAt ?? "") };
+    this.#acknowledged.delete(key);
     this.#open.set(alarm.id, alarm);
+    this.#options.onRecorded?.(seqOf(event));
   }
 
   /**
@@ -157,25 +178,80 @@ export class Alarms {
 
   /** Tries again to write what could not be written. Never rejects; one attempt at a time. */
   recordPending(): Promise<void> {
-    this.#recording ??= this.#recordAll().finally(() => {
+    if (this.#recording) {
+      // The attempt under way may be past what was raised since.
+      this.#following ??= this.#recording.then(() => {
+        this.#following = undefined;
+        return this.recordPending();
+      });
+      return this.#following;
+    }
+    this.#recording = this.#recordAll().finally(() => {
       this.#recording = undefined;
     });
     return this.#recording;
   }
 
+  /** Resolves when no attempt is under way. */
+  async settled(): Promise<void> {
+    await this.#following;
+    await this.#recording;
+  }
+
   async #recordAll(): Promise<void> {
+    if (this.#unrecorded.size === 0) return;
+    const { turn } = this.#options;
+    if (!turn) return this.#recordOwn();
+    await turn(async (open) => {
+      // Whoever was first speaks for all.
+      for (const event of open) this.apply(event);
+      await this.#recordOwn();
+    });
+  }
+
+  async #recordOwn(): Promise<void> {
     for (const id of this.#unrecorded) {
       const alarm = this.#open.get(id);
+      this.#inFlight = id;
       try {
         if (alarm) await this.#options.record(formatRaised(alarm));
         this.#unrecorded.delete(id);
+        if (alarm) this.#options.onRecorded?.(alarm);
       } catch (cause) {
-        // The ledger is away or broken; log and webhook have told. The next call tries again.
+        // The ledger is away or broken; log and webhook tell. The next call tries again.
         const error = cause instanceof Error ? cause.name : "error";
         this.#options.log.warn({ ledger: this.#options.ledger, alarm: id, error }, "alarm not recorded yet");
+        for (const untold of this.#untold.keys()) this.#tell(untold);
         return;
+      } finally {
+        this.#inFlight = undefined;
       }
+      this.#tell(id);
     }
+  }
+
+  #tell(id: string): void {
+    const untold = this.#untold.get(id);
+    if (!untold) return;
+    this.#untold.delete(id);
+    clearTimeout(untold.timer);
+    this.#options.notify?.(untold.alarm, this.isBlocked() !== undefined);
+  }
+
+  /** Drops our own alarm about the same if it is not in the ledger, and not on its way there. */
+  #giveWay(key: string): Alarm | undefined {
+    for (const id of this.#unrecorded) {
+      const alarm = this.#open.get(id);
+      if (!alarm || id === this.#inFlight || keyOf(alarm) !== key) continue;
+      this.#open.delete(id);
+      this.#unrecorded.delete(id);
+      clearTimeout(this.#untold.get(id)?.timer);
+      this.#untold.delete(id);
+      const { log, ledger } = this.#options;
+      log.info({ ledger, alarm: id, code: alarm.code }, "another instance raised the same alarm");
+      return alarm;
+    }
+    return undefined;
   }
 
   #close(id: string): void {

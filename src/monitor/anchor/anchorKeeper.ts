@@ -8,6 +8,7 @@ import type { LogKey } from "../../ledger/note/verifierKey.ts";
 import type { StoredCheckpoint } from "../../storage/tree/treeStore.ts";
 import type { Finding } from "../alarm/alarm.ts";
 import { type Anchor, type AnchoredTree, checkAnchor } from "./anchor.ts";
+import type { AnchorMark } from "./anchorMark.ts";
 
 /** What is known of one anchor. */
 export interface AnchorStatus {
@@ -31,6 +32,10 @@ export interface AnchorKeeperOptions {
   now(): number;
   log: { warn(fields: object, message: string): void };
   onFinding(finding: Finding): void;
+  /** How far the ledger reached when a finding was told. */
+  mark?: Pick<AnchorMark, "isNews" | "clear">;
+  /** Before a finding that differs from what was told: whatever was acknowledged of anchors, it was not this. */
+  onNews?(): void;
 }
 
 type Kept = Pick<StoredCheckpoint, "size" | "root" | "note">;
@@ -81,9 +86,10 @@ export class AnchorKeeper {
       for (const place of this.#places) {
         const finding = await this.#checkPlace(place, keys);
         if (!finding) continue;
-        this.#options.onFinding(finding);
+        await this.#found(finding);
         first ??= finding;
       }
+      if (!first) await this.#options.mark?.clear();
       return first;
     });
   }
@@ -135,7 +141,7 @@ export class AnchorKeeper {
       if (!place.isChecked) {
         // Unreachable until now, or its note is not the ledger's: look before anything there is replaced.
         const finding = await this.#checkPlace(place, await this.#options.keys());
-        if (finding) this.#options.onFinding(finding);
+        if (finding) await this.#found(finding);
         if (finding || !place.isChecked) return;
       } else if (
         place.note !== undefined &&
@@ -153,13 +159,25 @@ export class AnchorKeeper {
 
   /** Does the database still hold the tree of the last note? Asked before that note is replaced. */
   async #extends(note: string, size: number, next: Pick<Kept, "size" | "root">): Promise<boolean> {
-    const { tree, onFinding } = this.#options;
+    const { tree } = this.#options;
     if (size === next.size && note.includes(Buffer.from(next.root).toString("base64"))) return true;
     // By tiles, since this happens once a second; a check reads the leaf hashes.
     const options = { ...this.#options, recomputeBelow: 0 };
     const result = await checkAnchor(note, await this.#options.keys(), tree, options);
-    if (!result.ok) onFinding({ code: result.code, detail: result.detail });
+    if (!result.ok) await this.#found({ code: result.code, detail: result.detail });
     return result.ok;
+  }
+
+  async #found(finding: Finding): Promise<void> {
+    const { mark, onNews, onFinding, log } = this.#options;
+    try {
+      if (await mark?.isNews()) onNews?.();
+    } catch (cause) {
+      // A full disk, or the database went away: then what was acknowledged cannot be told from this.
+      log.warn({ err: cause }, "cannot keep how far the ledger reached");
+      onNews?.();
+    }
+    onFinding(finding);
   }
 
   #kept(place: Place, note: string, size: number): void {

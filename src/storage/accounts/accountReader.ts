@@ -1,5 +1,6 @@
 // Accounts of a ledger by its index: found by their names or ids, with their transactions and the groups that they were
-// ever members of. Works as the reader's role, with sessions and a deadline of its own.
+// ever members of. Works as the reader's role, with sessions and a deadline of its own. Every question may end in a
+// SearchTimeoutError, and each but that for entries in an IndexNotReadyError.
 // The index is not signed: it only says where to look. Whoever shows a history reads it from the leaves.
 
 import type pg from "pg";
@@ -7,7 +8,8 @@ import type { AttachmentOpener } from "../attachmentSealer.ts";
 import { sealedNamePlace } from "../index/sealedName.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "../postgres.ts";
 import { schemaOf } from "../schema.ts";
-import { AccountSearch, type Ask, type IndexOpener, type Search } from "../search/accountSearch.ts";
+import { AccountSearch, type IndexOpener, type Search } from "../search/accountSearch.ts";
+import { IndexNotReadyError, IndexSession } from "../search/indexSession.ts";
 import { Parameters } from "../search/searchSql.ts";
 import { accountCondition } from "./accountCondition.ts";
 import { type HistoryRows, readHistoryRows, type TransactionPlace } from "./historyRows.ts";
@@ -48,6 +50,7 @@ export class AccountReader {
   readonly #pool: pg.Pool;
   readonly #schema: string;
   readonly #opener: IndexOpener;
+  readonly #index: IndexSession;
   readonly #search: AccountSearch;
   readonly #attachments: AttachmentOpener | undefined;
 
@@ -57,16 +60,25 @@ export class AccountReader {
     this.#schema = schemaOf(ledger);
     this.#opener = opener;
     this.#pool = openPool(address, `scimseal ${ledger} accounts`, { connections, timeoutMs });
-    this.#search = new AccountSearch(this.#ask, this.#schema, opener);
+    this.#index = new IndexSession(this.#pool, this.#schema, opener.version);
+    this.#search = new AccountSearch(this.#index.ask, this.#schema, opener);
   }
 
   /**
    * A page of accounts, the newest first; `after`: the last account of the page before. Accounts that come meanwhile
-   * change no page but the first. @throws {FilterError}
+   * change no page but the first. @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError}
    */
   async find(
     search: Search,
     { after, limit }: { after: string | undefined; limit: number },
+  ): Promise<{ accounts: AccountSummary[]; next: string | undefined }> {
+    return this.#index.view().read(() => this.#find(search, after, limit));
+  }
+
+  async #find(
+    search: Search,
+    after: string | undefined,
+    limit: number,
   ): Promise<{ accounts: AccountSummary[]; next: string | undefined }> {
     const resolved = await this.#search.resolve(search);
     const parameters = new Parameters();
@@ -90,10 +102,14 @@ export class AccountReader {
 
   /** Accounts of a type with this id (as the target spells it), one a connector at most; the one changed last first. */
   byId(type: string, id: string, connectors: readonly string[] | undefined): Promise<AccountSummary[]> {
-    return this.#accounts(
-      "WHERE a.type = $1 AND a.ref = ANY($2::text[]) AND ($3::text[] IS NULL OR a.connector = ANY($3::text[])) ORDER BY a.last_seq DESC, a.id DESC",
-      [type, this.#opener.recordedIds(id), connectors ?? null],
-    );
+    return this.#index
+      .view()
+      .read(() =>
+        this.#accounts(
+          "WHERE a.type = $1 AND a.ref = ANY($2::text[]) AND ($3::text[] IS NULL OR a.connector = ANY($3::text[])) ORDER BY a.last_seq DESC, a.id DESC",
+          [type, this.#opener.recordedIds(id), connectors ?? null],
+        ),
+      );
   }
 
   /** Users that were ever known by this user name; the one changed last first. @throws {FilterError} */
@@ -109,25 +125,31 @@ export class AccountReader {
 
   /** The newest transactions that an account is the subject of, but for those that only read, at most `limit`, oldest first. */
   async transactionsOf(account: string, limit: number): Promise<TransactionPlace[]> {
-    const rows = await this.#ask<PlaceRow>(
+    return this.#placesOf(
+      account,
       `SELECT t.seq, t.closed_seq FROM ${this.#schema}.txn_account s JOIN ${this.#schema}.txn t ON t.seq = s.seq WHERE s.account = $1 AND s.role = 's' AND t.action NOT IN ('read', 'search') ORDER BY s.seq DESC LIMIT $2`,
       [account, limit],
     );
-    return rows.reverse().map(placeOf);
   }
 
   /** The first of these transactions with the attachments that a history is read from, as many as fit into `maxBytes`. */
   entriesAt(places: readonly TransactionPlace[], maxBytes: number): Promise<HistoryRows> {
-    return readHistoryRows(this.#pool, this.#schema, this.#attachments, places, maxBytes);
+    return this.#index.within(() =>
+      readHistoryRows(this.#pool, this.#schema, this.#attachments, places, maxBytes),
+    );
   }
 
   /** Groups that ever had, or may have had, this account as a member, by the one changed last; at most `limit`. */
   async groupsOf({ connector, ref }: AccountSummary, limit: number): Promise<AccountSummary[]> {
     // A member is named by its id alone: whether it is a user or a group, the index cannot know.
-    return this.#accounts(
-      `WHERE a.type = 'Group' AND a.connector = $1 AND a.id IN (SELECT s.account FROM ${this.#schema}.txn_account m JOIN ${this.#schema}.txn_account s ON s.seq = m.seq AND s.role = 's' WHERE m.role = 'm' AND m.account IN (SELECT id FROM ${this.#schema}.account WHERE connector = $1 AND ref = $2)) ORDER BY a.last_seq DESC, a.id DESC LIMIT $3`,
-      [connector, ref, limit],
-    );
+    return this.#index
+      .view()
+      .read(() =>
+        this.#accounts(
+          `WHERE a.type = 'Group' AND a.connector = $1 AND a.id IN (SELECT s.account FROM ${this.#schema}.txn_account m JOIN ${this.#schema}.txn_account s ON s.seq = m.seq AND s.role = 's' WHERE m.role = 'm' AND m.account IN (SELECT id FROM ${this.#schema}.account WHERE connector = $1 AND ref = $2)) ORDER BY a.last_seq DESC, a.id DESC LIMIT $3`,
+          [connector, ref, limit],
+        ),
+      );
   }
 
   /**
@@ -139,7 +161,8 @@ export class AccountReader {
     member: AccountSummary,
     limit: number,
   ): Promise<TransactionPlace[]> {
-    const rows = await this.#ask<PlaceRow>(
+    return this.#placesOf(
+      group.account,
       `SELECT t.seq, t.closed_seq FROM ${this.#schema}.txn_account s JOIN ${this.#schema}.txn t ON t.seq = s.seq
        WHERE s.account = $1 AND s.role = 's' AND (
          t.effects && ARRAY['create', 'delete', 'replace', 'membership-remove', 'membership-replace'] OR t.is_cut
@@ -147,13 +170,16 @@ export class AccountReader {
        ORDER BY s.seq DESC LIMIT $4`,
       [group.account, member.connector, member.ref, limit],
     );
-    return rows.reverse().map(placeOf);
   }
 
   /** The best known name of each of these ids (as the target spells them), of whatever type. */
   async namesOfIds(connector: string, ids: readonly string[]): Promise<Map<string, string>> {
+    return this.#index.view().read(() => this.#namesOfIds(connector, ids));
+  }
+
+  async #namesOfIds(connector: string, ids: readonly string[]): Promise<Map<string, string>> {
     const idOf = new Map(ids.flatMap((id) => this.#opener.recordedIds(id).map((ref) => [ref, id])));
-    const rows = await this.#ask<{ id: string; ref: string }>(
+    const rows = await this.#index.ask<{ id: string; ref: string }>(
       `SELECT id, ref FROM ${this.#schema}.account WHERE connector = $1 AND ref = ANY($2::text[])`,
       [connector, [...idOf.keys()]],
     );
@@ -172,7 +198,7 @@ export class AccountReader {
   }
 
   async #accounts(rest: string, values: readonly unknown[]): Promise<AccountSummary[]> {
-    const rows = await this.#ask<AccountRow>(
+    const rows = await this.#index.ask<AccountRow>(
       `SELECT a.id, a.connector, a.type, a.ref, a.first_seq, a.last_seq, a.changes FROM ${this.#schema}.account a ${rest}`,
       values,
     );
@@ -192,7 +218,7 @@ export class AccountReader {
   async #namesOf(accounts: readonly string[]): Promise<Map<string, AccountNames>> {
     const names = new Map<string, AccountNames>();
     if (accounts.length === 0) return names;
-    const rows = await this.#ask<NameRow>(
+    const rows = await this.#index.ask<NameRow>(
       `SELECT n.account, n.attribute, n.sealed FROM (SELECT account, attribute, sealed, digest, last_seq, rank() OVER (PARTITION BY account, attribute ORDER BY last_seq DESC) AS age FROM ${this.#schema}.account_name WHERE account = ANY($1::bigint[])) n WHERE n.age = 1 ORDER BY n.account, n.attribute, n.digest`,
       [accounts],
     );
@@ -207,8 +233,21 @@ export class AccountReader {
     return names;
   }
 
-  readonly #ask: Ask = async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[]) =>
-    (await this.#pool.query<Row>(text, [...values])).rows;
+  /** What a statement finds for one account, the newest first there; oldest first here. */
+  #placesOf(account: string, text: string, values: readonly unknown[]): Promise<TransactionPlace[]> {
+    return this.#index.view().read(async () => {
+      const rows = await this.#index.ask<PlaceRow>(text, values);
+      // The number of another making of the index: no account has it now, which does not mean that nothing happened.
+      if (rows.length === 0) await this.#requireThere(account);
+      return rows.reverse().map(placeOf);
+    });
+  }
+
+  async #requireThere(account: string): Promise<void> {
+    const found = await this.#index.ask(`SELECT id FROM ${this.#schema}.account WHERE id = $1`, [account]);
+    if (found.length === 0)
+      throw new IndexNotReadyError("the index was made anew since the account was found");
+  }
 }
 
 interface AccountRow {

@@ -3,12 +3,12 @@
 // Bounded: a question that fits too many names is refused with its place, since it would be a walk through all of them.
 
 import { setImmediate } from "node:timers/promises";
-import type { QueryResultRow } from "pg";
 import { isTold, matchesName, type NameOperator, tokensOf, wordOperator } from "../../scim/search/match.ts";
 import { FilterError, type Query, type Test } from "../../scim/search/query.ts";
 import type { TextQuery } from "../../scim/search/text.ts";
 import type { NameAttribute, TokenKind } from "../../scim/search/tokens.ts";
 import { sealedNamePlace } from "../index/sealedName.ts";
+import type { Ask } from "./indexSession.ts";
 import { type AccountSet, likePattern, type SqlSearch } from "./searchSql.ts";
 
 /** What a search needs of the ledger's keys. */
@@ -29,9 +29,6 @@ export interface Search {
   /** Only transactions of these connectors; absent: of all, and events. */
   readonly connectors?: readonly string[] | undefined;
 }
-
-/** Runs a statement of a search. */
-export type Ask = <Row extends QueryResultRow>(text: string, values: readonly unknown[]) => Promise<Row[]>;
 
 /** More names than this are not looked through. */
 export const MAX_CANDIDATES = 10_000;

@@ -3,11 +3,12 @@
 // too much ends and never takes a session from what verifies.
 // Pages are cut by seq, not by number: what was shown stays where it is while the ledger grows.
 
-import pg from "pg";
+import type pg from "pg";
 import { type DatabaseAddress, openPool } from "../postgres.ts";
 import { schemaOf } from "../schema.ts";
-import { AccountSearch, type Ask, type IndexOpener, type Search } from "./accountSearch.ts";
+import { AccountSearch, type IndexOpener, type Search } from "./accountSearch.ts";
 import { IndexPulse } from "./indexPulse.ts";
+import { IndexSession } from "./indexSession.ts";
 import { conditionOf, Parameters, type RowKind, type SqlSearch, sourceOf } from "./searchSql.ts";
 import { type Facets, facetsOf, type Overview, overviewOf } from "./searchSummary.ts";
 import { type SeqRange, TimeMap, timeSpanOf } from "./timeMap.ts";
@@ -19,6 +20,7 @@ import {
 } from "./transactionRow.ts";
 
 export { type IndexOpener, namesAccounts, type Search } from "./accountSearch.ts";
+export { IndexNotReadyError, SearchTimeoutError } from "./indexSession.ts";
 export type { Facets, Overview } from "./searchSummary.ts";
 export type { TransactionSummary } from "./transactionRow.ts";
 
@@ -40,6 +42,14 @@ export interface Stretch {
   after?: number | undefined;
 }
 
+/** A page of the entries that a search found. */
+export interface FoundEntries {
+  seqs: number[];
+  /** Those of transactions that the index has not all names of. */
+  cut: ReadonlySet<number>;
+  next: number | undefined;
+}
+
 export interface SearchReaderOptions {
   opener: IndexOpener;
   connections: number;
@@ -47,16 +57,15 @@ export interface SearchReaderOptions {
   timeoutMs: number;
 }
 
-/** The search took too long and was given up. */
-export class SearchTimeoutError extends Error {
-  override name = "SearchTimeoutError";
-}
-
-/** Searches one ledger. */
+/**
+ * Searches one ledger. Whatever it answers is of one making of the index, of this version; otherwise it throws
+ * IndexNotReadyError.
+ */
 export class SearchReader {
   readonly #pool: pg.Pool;
   readonly #schema: string;
   readonly #opener: IndexOpener;
+  readonly #index: IndexSession;
   readonly #accounts: AccountSearch;
   readonly #times: TimeMap;
   readonly #pulse: IndexPulse;
@@ -66,14 +75,16 @@ export class SearchReader {
     this.#schema = schemaOf(ledger);
     this.#opener = opener;
     this.#pool = openPool(forSearching(address), `scimseal ${ledger} search`, { connections, timeoutMs });
-    this.#accounts = new AccountSearch(this.#ask, this.#schema, opener);
-    this.#times = new TimeMap(this.#ask, this.#schema, opener.version);
+    this.#index = new IndexSession(this.#pool, this.#schema, opener.version);
+    const { ask } = this.#index;
+    this.#accounts = new AccountSearch(ask, this.#schema, opener);
+    this.#times = new TimeMap(ask, this.#schema, opener.version);
     this.#pulse = new IndexPulse(() => this.#next());
   }
 
-  /** How far the index reaches now. */
+  /** How far the index reaches now; one of another version does not. */
   async covers(): Promise<Coverage> {
-    const [row] = await this.#ask<{ next: string | null; skipped: string | null; last: string | null }>(
+    const [row] = await this.#index.ask<{ next: string | null; skipped: string | null; last: string | null }>(
       `SELECT (SELECT max(seq) FROM ${this.#schema}.entry) AS last, s.next, s.skipped FROM (VALUES (1)) one LEFT JOIN ${this.#schema}.index_state s ON s.version = $1`,
       [this.#opener.version],
     );
@@ -83,24 +94,32 @@ export class SearchReader {
     return { from: 0, to, size, ...(skipped > 0 && { skipped }) };
   }
 
-  /** A page of transactions. @throws {FilterError} {SearchTimeoutError} */
+  /** A page of transactions. @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError} */
   async transactions(
     search: Search,
     stretch: Stretch,
     withNames: boolean,
   ): Promise<{ rows: TransactionSummary[]; next: number | undefined }> {
-    return this.#page(await this.#accounts.resolve(search), stretch, withNames);
+    return this.#index
+      .view()
+      .read(async () => this.#page(await this.#accounts.resolve(search), stretch, withNames));
   }
 
-  /** Every transaction of the result, in pages: constant memory for any number. @throws {FilterError} {SearchTimeoutError} */
+  /**
+   * Every transaction of the result, in pages: constant memory for any number.
+   * @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError}
+   */
   async *allTransactions(
     search: Search,
     order: Order,
     withNames: boolean,
   ): AsyncGenerator<TransactionSummary[]> {
-    const resolved = await this.#accounts.resolve(search);
+    const view = this.#index.view();
+    const resolved = await view.read(() => this.#accounts.resolve(search));
     let after: number | undefined;
-    let page = this.#page(resolved, { order, limit: EXPORT_PAGE, after }, withNames);
+    const readPage = (from: number | undefined) =>
+      view.read(() => this.#page(resolved, { order, limit: EXPORT_PAGE, after: from }, withNames));
+    let page = readPage(after);
     for (;;) {
       const { rows, next } = await page;
       after = next;
@@ -109,18 +128,18 @@ export class SearchReader {
         return;
       }
       // The next page is read while this one goes out. Nobody may ever ask for it: then its failure is nobody's.
-      page = this.#page(resolved, { order, limit: EXPORT_PAGE, after }, withNames);
+      page = readPage(after);
       page.catch(() => {});
       yield rows;
     }
   }
 
-  /** A page of seqs: entries of the transactions that fit, and events. @throws {FilterError} {SearchTimeoutError} */
-  async entries(
-    search: Search,
-    { order, limit, after }: Stretch,
-  ): Promise<{ seqs: number[]; next: number | undefined }> {
-    const resolved = await this.#accounts.resolve(search);
+  /** A page of seqs: entries of the transactions that fit, and events. @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError} */
+  async entries(search: Search, stretch: Stretch): Promise<FoundEntries> {
+    return this.#index.view().read(async () => this.#entries(await this.#accounts.resolve(search), stretch));
+  }
+
+  async #entries(resolved: SqlSearch, { order, limit, after }: Stretch): Promise<FoundEntries> {
     const parameters = new Parameters();
     const direction = order === "newest" ? "DESC" : "ASC";
     const parts = KINDS.map((kind) => {
@@ -129,19 +148,25 @@ export class SearchReader {
       const behind = behindPlace(source.seq, order, after, parameters);
       const isThere = kind === "outcome" ? " AND t.closed_seq IS NOT NULL" : "";
       const table = kind === "event" ? "event" : "txn";
-      return `(SELECT ${source.seq} AS seq FROM ${this.#schema}.${table} t WHERE ${condition}${behind}${isThere} ORDER BY ${source.seq} ${direction} LIMIT ${limit + 1})`;
+      const isCut = kind === "event" ? "false" : "t.is_cut";
+      return `(SELECT ${source.seq} AS seq, ${isCut} AS is_cut FROM ${this.#schema}.${table} t WHERE ${condition}${behind}${isThere} ORDER BY ${source.seq} ${direction} LIMIT ${limit + 1})`;
     });
-    const rows = await this.#ask<{ seq: string }>(
+    const rows = await this.#index.ask<{ seq: string; is_cut: boolean }>(
       `${parts.join(" UNION ALL ")} ORDER BY seq ${direction} LIMIT ${limit + 1}`,
       parameters.values,
     );
-    const seqs = rows.slice(0, limit).map(({ seq }) => Number(seq));
-    return { seqs, next: rows.length > limit ? seqs.at(-1) : undefined };
+    const shown = rows.slice(0, limit);
+    const seqs = shown.map(({ seq }) => Number(seq));
+    return {
+      seqs,
+      cut: new Set(shown.filter((row) => row.is_cut).map(({ seq }) => Number(seq))),
+      next: rows.length > limit ? seqs.at(-1) : undefined,
+    };
   }
 
-  /** Whether the search can be made. @throws {FilterError} {SearchTimeoutError} */
+  /** Whether the search can be made. @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError} */
   async check(search: Search): Promise<void> {
-    await this.#accounts.resolve(search);
+    await this.#index.view().read(() => this.#accounts.resolve(search));
   }
 
   /**
@@ -153,9 +178,13 @@ export class SearchReader {
     { after, to, limit }: { after: number; to: number; limit: number },
     withNames: boolean,
   ): AsyncGenerator<{ at: number; row: TransactionSummary }[]> {
-    const resolved = await this.#accounts.resolve(search);
+    const view = this.#index.view();
+    const resolved = await view.read(() => this.#accounts.resolve(search));
     for (let at: number | undefined = after; at !== undefined; ) {
-      const page = await this.#changesOf(resolved, { after: at, to, limit }, withNames);
+      const from: number = at;
+      const page: { at: number; row: TransactionSummary }[] = await view.read(() =>
+        this.#changesOf(resolved, { after: from, to, limit }, withNames),
+      );
       if (page.length > 0) yield page;
       at = page.length === limit ? page.at(-1)?.at : undefined;
     }
@@ -172,7 +201,7 @@ export class SearchReader {
     const until = parameters.add(to, "bigint");
     const part = (seq: string, state: string) =>
       `(SELECT ${seq} AS at, ${TRANSACTION_COLUMNS} FROM ${this.#schema}.txn t WHERE ${condition} AND ${seq} > ${from} AND ${seq} < ${until} AND t.closed_seq ${state} ORDER BY ${seq} LIMIT ${limit})`;
-    const rows = await this.#ask<TransactionRecord & { at: string }>(
+    const rows = await this.#index.ask<TransactionRecord & { at: string }>(
       `${part("t.closed_seq", "IS NOT NULL")} UNION ALL ${part("t.seq", "IS NULL")} ORDER BY at LIMIT ${limit}`,
       parameters.values,
     );
@@ -180,28 +209,35 @@ export class SearchReader {
     return shown.map((row, index) => ({ at: Number(rows[index]?.at), row }));
   }
 
-  /** Resolves once the index reaches beyond `to`, with how far it does; undefined when the signal fires before. */
+  /**
+   * Resolves once the index reaches beyond `to`, with how far it does; undefined when the signal fires before.
+   * @throws {IndexNotReadyError} when it becomes one of another version, which grows for others only
+   */
   whenBeyond(to: number, signal: AbortSignal): Promise<number | undefined> {
     return this.#pulse.whenBeyond(to, signal);
   }
 
-  /** Counts by value over the newest transactions that fit. @throws {FilterError} {SearchTimeoutError} */
+  /** Counts by value over the newest transactions that fit. @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError} */
   async facets(search: Search): Promise<Facets> {
-    return facetsOf(this.#ask, this.#schema, await this.#accounts.resolve(search));
+    return this.#index
+      .view()
+      .read(async () => facetsOf(this.#index.ask, this.#schema, await this.#accounts.resolve(search)));
   }
 
-  /** What happened between two times (epoch milliseconds). @throws {SearchTimeoutError} */
+  /** What happened between two times (epoch milliseconds). @throws {SearchTimeoutError} {IndexNotReadyError} */
   async overview(
     span: { from: number; to: number; bucketMs: number },
     connectors: readonly string[] | undefined,
     withNames: boolean,
   ): Promise<Overview> {
-    const { refusals, open, ...counts } = await overviewOf(this.#ask, this.#schema, span, connectors);
-    return {
-      ...counts,
-      refusals: await this.#show(refusals, withNames),
-      open: await this.#show(open, withNames),
-    };
+    return this.#index.view().read(async () => {
+      const { refusals, open, ...counts } = await overviewOf(this.#index.ask, this.#schema, span, connectors);
+      return {
+        ...counts,
+        refusals: await this.#show(refusals, withNames),
+        open: await this.#show(open, withNames),
+      };
+    });
   }
 
   async close(): Promise<void> {
@@ -237,7 +273,7 @@ export class SearchReader {
     const condition = conditionOf(search, source, parameters);
     const behind = behindPlace(source.seq, order, after, parameters);
     const within = `${from > 0 ? ` AND t.seq >= ${parameters.add(from, "bigint")}` : ""}${to === undefined ? "" : ` AND t.seq < ${parameters.add(to, "bigint")}`}`;
-    return this.#ask<TransactionRecord>(
+    return this.#index.ask<TransactionRecord>(
       `SELECT ${TRANSACTION_COLUMNS} FROM ${this.#schema}.txn t WHERE ${condition}${behind}${within} ORDER BY t.seq ${order === "newest" ? "DESC" : "ASC"} LIMIT ${limit}`,
       parameters.values,
     );
@@ -250,23 +286,14 @@ export class SearchReader {
   }
 
   async #next(): Promise<number> {
-    const [row] = await this.#ask<{ next: string }>(
+    const [row] = await this.#index.ask<{ next: string }>(
       `SELECT next FROM ${this.#schema}.index_state WHERE version = $1`,
       [this.#opener.version],
     );
+    // None of this version: then either none at all yet, or another's.
+    if (!row) await this.#index.look();
     return Number(row?.next ?? 0);
   }
-
-  readonly #ask: Ask = async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[]) => {
-    try {
-      return (await this.#pool.query<Row>(text, [...values])).rows;
-    } catch (cause) {
-      // Whoever gives up first: the server (query_canceled), or this side just after.
-      const isLate = cause instanceof pg.DatabaseError ? cause.code === "57014" : isQueryTimeout(cause);
-      if (isLate) throw new SearchTimeoutError("the search took too long", { cause });
-      throw cause;
-    }
-  };
 }
 
 const EXPORT_PAGE = 5_000;
@@ -284,10 +311,6 @@ function forSearching(address: DatabaseAddress): DatabaseAddress {
     `${options === null ? "" : `${options} `}-c random_page_cost=1.1 -c jit=off`,
   );
   return { ...address, connectionString: url.href };
-}
-
-function isQueryTimeout(cause: unknown): boolean {
-  return cause instanceof Error && cause.message === "Query read timeout";
 }
 
 function behindPlace(seq: string, order: Order, after: number | undefined, parameters: Parameters): string {

@@ -1,7 +1,7 @@
 // Counts over the index: how the newest transactions of a search spread over the values of what can be narrowed down,
 // and what happened in a span of time. Bounded, so that neither grows with the ledger.
 
-import type { Ask } from "./accountSearch.ts";
+import type { Ask } from "./indexSession.ts";
 import { conditionOf, Parameters, type SqlSearch, sourceOf } from "./searchSql.ts";
 import { TRANSACTION_COLUMNS, type TransactionRecord, type TransactionSummary } from "./transactionRow.ts";
 

@@ -4,7 +4,7 @@
 // search is right without this, only slower.
 
 import type { Query } from "../../scim/search/query.ts";
-import type { Ask } from "./accountSearch.ts";
+import type { Ask } from "./indexSession.ts";
 
 /** Seqs per stretch: a walk through one takes a few milliseconds. */
 export const STRETCH = 8_192;

@@ -24,11 +24,13 @@ export interface TransactionSummary {
   replied: number | null;
   durationMs: number | null;
   reason: string | null;
+  /** The index does not have all its names: a search for one of the others does not find it. */
+  isCut: boolean;
 }
 
 /** The columns of table `txn t` that a row is made of. */
 export const TRANSACTION_COLUMNS =
-  "t.seq, t.closed_seq, t.time, t.txn, t.connector, t.client, t.method, t.verb, t.action, t.resource_type, t.resource_id, t.account, t.effects, t.operations, t.outcome, t.status, t.replied, t.duration_ms, t.reason";
+  "t.seq, t.closed_seq, t.time, t.txn, t.connector, t.client, t.method, t.verb, t.action, t.resource_type, t.resource_id, t.account, t.effects, t.operations, t.outcome, t.status, t.replied, t.duration_ms, t.reason, t.is_cut";
 
 export interface TransactionRecord {
   seq: string;
@@ -50,6 +52,7 @@ export interface TransactionRecord {
   replied: number | null;
   duration_ms: number | null;
   reason: string | null;
+  is_cut: boolean;
 }
 
 /** A row as it is shown. */
@@ -74,5 +77,6 @@ export function toSummary(row: TransactionRecord, name: string | undefined): Tra
     replied: row.replied,
     durationMs: row.duration_ms,
     reason: row.reason,
+    isCut: row.is_cut,
   };
 }

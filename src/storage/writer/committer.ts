@@ -7,7 +7,7 @@ import type { Client, DatabaseError } from "pg";
 import type { EntryBody } from "../../ledger/entry.ts";
 import type { PublicKey } from "../../ledger/key.ts";
 import type { VerifySignature } from "../../ledger/leaf.ts";
-import { markStored, readNewestDataKey } from "../attachmentSealer.ts";
+import { markStored } from "../attachmentSealer.ts";
 import {
   checkDurability,
   connect,
@@ -20,6 +20,7 @@ import {
 import { checkSchema, PARTITION_ENTRIES, schemaOf } from "../schema.ts";
 import { AppendError } from "./appendError.ts";
 import { type BatchContext, type Head, headOf, insertBatch, type SignedEntry, signEntry } from "./batch.ts";
+import { checkSealingKey } from "./sealingMark.ts";
 import {
   EMPTY_HEAD,
   joinInstances,
@@ -134,7 +135,7 @@ export class Committer {
       await queryWithin(client, { text: `SET statement_timeout = ${Math.round(timeoutMs)}` }, timeoutMs);
       await checkDurability(client, database, timeoutMs);
       await checkSchema(client, ledger, origin, timeoutMs);
-      await this.#checkSealingKey(session);
+      await checkSealingKey(session, ledger, this.#options.sealer);
       await this.reloadHead();
       let isSame = true;
       while (!(await joinInstances(session, this.#instance, this.#head.seq + 1))) {
@@ -256,25 +257,6 @@ export class Committer {
       timeoutMs,
     );
     this.#markedBelow = closedBelow;
-  }
-
-  /** With another key file than until now, what is recorded would be split between two keys, and nobody would notice. */
-  async #checkSealingKey({ client, timeoutMs }: Session): Promise<void> {
-    const { ledger, sealer } = this.#options;
-    const newest = await readNewestDataKey(async (text, values) => {
-      const { rows } = await queryWithin(client, { text, values }, timeoutMs);
-      return rows as never[];
-    }, this.#schema);
-    if (!newest) return;
-    try {
-      sealer.assertOpens(newest);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : "unreadable";
-      throw new LedgerUnreadableError(
-        `ledger ${ledger}: the sealing key file cannot open what was recorded last (${why}); put the ledger's own key file back`,
-        { cause },
-      );
-    }
   }
 
   async #ensurePartitions(): Promise<void> {

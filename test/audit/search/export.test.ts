@@ -47,6 +47,7 @@ const ROW: TransactionSummary = {
   replied: 201,
   durationMs: 1.5,
   reason: null,
+  isCut: false,
 };
 
 describe("CSV", () => {
@@ -86,9 +87,9 @@ describe("CSV", () => {
 
   test("a line has a field for each column", () => {
     expect(formatCsv([ROW])).toBe(
-      "01900000-0000-7000-8000-000000000001,1,2,2026-01-02T03:04:05.678Z,okta,c,bearer,POST,create,User,,,create role,,answered,201,201,1.5,\r\n",
+      "01900000-0000-7000-8000-000000000001,1,2,2026-01-02T03:04:05.678Z,okta,c,bearer,POST,create,User,,,create role,,answered,201,201,1.5,,false\r\n",
     );
-    expect(CSV_HEADER.split(",")).toHaveLength(19);
+    expect(CSV_HEADER.split(",")).toHaveLength(20);
   });
 });
 

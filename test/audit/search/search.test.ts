@@ -358,3 +358,67 @@ test("a search that takes too long is given up in clear words", async () => {
     ]);
   });
 });
+
+test("an index of another version is no answer: 503, to be asked again, and the entries themselves are there", async () => {
+  const other = "UPDATE ledger_desk.index_state SET version = version || '-next'";
+  await runSql(database.urls.superuser, other);
+  try {
+    for (const path of [
+      "transactions",
+      "transactions.csv",
+      "entries?filter=seq%20ge%200",
+      "facets",
+      "overview",
+      "accounts",
+      "accounts/User/u-1",
+      "groups/g-1/members",
+      "live",
+    ]) {
+      const { body, status, headers } = await get(server, `/audit/v1/${path}`);
+      expect([path, status, body.code, headers["retry-after"]]).toEqual([path, 503, "index_not_ready", "5"]);
+    }
+    const { body, status } = await get(server, "/audit/v1/entries?limit=1");
+    expect([status, body.entries.length, body.covers.to > 0]).toEqual([200, 1, true]);
+  } finally {
+    await runSql(
+      database.urls.superuser,
+      "UPDATE ledger_desk.index_state SET version = replace(version, '-next', '')",
+    );
+  }
+  await get(server, "/audit/v1/transactions").expect(200);
+});
+
+test("a transaction whose names are not all in the index says so, in its row and in its entries", async () => {
+  const [row] = await find({ filter: 'action eq "create"', limit: "1" });
+  expect(row?.isCut).toBe(false);
+  const mark = (isCut: boolean) =>
+    runSql(database.urls.superuser, `UPDATE ledger_desk.txn SET is_cut = ${isCut} WHERE seq = ${row?.seq}`);
+  await mark(true);
+  try {
+    expect(await find({ filter: `txn eq "${row?.txn}"` })).toEqual([{ ...row, isCut: true }]);
+    const { body } = await get(
+      server,
+      `/audit/v1/entries?filter=${encodeURIComponent('action eq "create"')}`,
+    );
+    const told = body.entries.map(({ seq, isCut }: { seq: number; isCut: boolean }) => [seq, isCut]);
+    expect(told).toContainEqual([row?.seq, true]);
+    expect(told).toContainEqual([row?.closedSeq, true]);
+    expect(told.filter(([, isCut]: [number, boolean]) => isCut)).toHaveLength(2);
+    const csv = await get(
+      server,
+      `/audit/v1/transactions.csv?filter=${encodeURIComponent(`txn eq "${row?.txn}"`)}`,
+    );
+    expect(csv.text).toMatch(/,isCut\r\n.*,true\r\n$/);
+    const plain = await get(server, "/audit/v1/entries?limit=1");
+    expect(plain.body.entries[0]).not.toHaveProperty("isCut");
+  } finally {
+    await mark(false);
+  }
+});
+
+test("an account that takes too long is given up in the words of a search", async () => {
+  await whileLocked("txn_account", async () => {
+    const { body, status } = await get(server, "/audit/v1/accounts/User/u-1");
+    expect([status, body.code]).toEqual([503, "search_timeout"]);
+  });
+}, 20_000);

@@ -16,7 +16,12 @@ export interface SearchedLedger extends PublishedLedger {
   index(): Promise<void>;
 }
 
-export async function makeSearched(database: TestDatabase, name: string): Promise<SearchedLedger> {
+/** `recordedId`: an id as it stands in leaves; left out: as it is. */
+export async function makeSearched(
+  database: TestDatabase,
+  name: string,
+  recordedId = (_connector: string, id: string) => id,
+): Promise<SearchedLedger> {
   const ledger = await makePublished(database, name);
   const { origin } = ledger;
   const key = createIndexKey(testSealingKey(origin).derive);
@@ -37,7 +42,7 @@ export async function makeSearched(database: TestDatabase, name: string): Promis
           version: indexVersion(key.id),
           timeoutMs: 5_000,
         }),
-        recordedId: (_connector, id) => id,
+        recordedId,
         coreShare: 1,
         log: quiet,
         pollMs: 5,

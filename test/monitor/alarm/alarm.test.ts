@@ -1,7 +1,8 @@
 // Alarms: once for each finding until acknowledged, the same after a restart, recorded when it can be, and blocking
 // only where records may have been altered.
 
-import { expect, test } from "vitest";
+import { setTimeout } from "node:timers/promises";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type Alarm, Alarms, type AlarmsOptions } from "../../../src/monitor/alarm/alarm.ts";
 import {
   type AlarmEvent,
@@ -10,6 +11,7 @@ import {
   openAlarms,
   parseAlarmEvent,
 } from "../../../src/monitor/alarm/alarmEvent.ts";
+import { takeTurns } from "../../../src/monitor/alarm/alarmTurn.ts";
 import { newUuid } from "../../../src/nodeCrypto.ts";
 import { quiet } from "../../storage/writerHarness.ts";
 
@@ -106,6 +108,7 @@ test("acknowledged by an entry; what is still found is known, what was mended an
   expect(alarms.acknowledged).toBe(0);
   alarms.raise(TAMPERED);
   expect(alarms.open).toHaveLength(1);
+  await alarms.recordPending();
   expect(told).toHaveLength(2);
   await expect(alarms.acknowledge(id, "operator")).rejects.toThrow(RangeError);
 });
@@ -200,6 +203,61 @@ test("two instances raised the same: both must be acknowledged", async () => {
   expect(alarms.isBlocked()).toBeDefined();
   await alarms.acknowledge(alarms.open[0]?.id ?? "", "operator");
   expect(alarms.isBlocked()).toBeUndefined();
+});
+
+test("what another instance recorded first is its alarm: ours gives way, and it tells", async () => {
+  const other = formatRaised({ id: newUuid(), ...TAMPERED });
+  const counted: object[] = [];
+  const { alarms, recorded, told } = make({
+    turn: async (record) => record([other]),
+    onRecorded: (finding) => counted.push(finding),
+  });
+  alarms.raise(TAMPERED);
+  alarms.raise({ ...TAMPERED, seq: 6 });
+  const mine = alarms.open[1]?.id;
+  await alarms.recordPending();
+  expect(recorded).toEqual([{ name: "alarm-raised", alarm: mine, code: "signature_invalid", at: 6 }]);
+  expect(told.map(({ alarm }) => alarm.id)).toEqual([mine]);
+  expect(alarms.open.map(({ id, detail }) => [id, detail])).toEqual([
+    [other.alarm, TAMPERED.detail],
+    [mine, TAMPERED.detail],
+  ]);
+  expect(counted).toHaveLength(2);
+});
+
+test("while it is another's turn nothing is recorded; the webhooks are told all the same, once", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { alarms, recorded, told } = make({ turn: async () => {} });
+  alarms.raise(TAMPERED);
+  await alarms.recordPending();
+  expect([recorded, told]).toEqual([[], []]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(told).toEqual([{ alarm: alarms.open[0], isBlocked: true }]);
+});
+
+test("a turn is not waited for longer than its limit, and a database that cannot be asked is no reason either", async () => {
+  const turns: number[] = [];
+  let ended = 0;
+  const options = {
+    database: { tryTurn: async () => false, endTurn: async () => void ended++, events: async () => [] },
+    ledger: "main",
+    origin: "example.org/main",
+    pinned: [],
+    log: quiet,
+  };
+  const patient = takeTurns({ ...options, maxWaitMs: 20 });
+  const record = async (open: readonly AlarmEvent[]) => void turns.push(open.length);
+  await patient(record);
+  expect(turns).toEqual([]);
+  await setTimeout(30);
+  await patient(record);
+  expect([turns, ended]).toEqual([[0], 0]);
+  const tryTurn = async () => {
+    throw new Error("away");
+  };
+  await takeTurns({ ...options, database: { ...options.database, tryTurn } })(record);
+  expect(turns).toEqual([0, 0]);
 });
 
 test("a flood of findings is bounded, and told", async () => {

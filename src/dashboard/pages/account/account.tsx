@@ -70,6 +70,7 @@ export default function Account({ type, id }: { type: string; id: string }) {
 }
 
 function Head({ answer: { account, ledger } }: { answer: AccountAnswer }) {
+  const { session } = useDesk();
   const [name, ...others] = namesOf(account);
   return (
     <section class="txn-head" aria-label="The account">
@@ -95,16 +96,19 @@ function Head({ answer: { account, ledger } }: { answer: AccountAnswer }) {
         >
           <Icon name="activity" /> In activity
         </Link>
-        <a
-          class="button"
-          href={urlOf(`/audit/v1${pathOf("ledgers", ledger, "evidence")}`, {
-            account: `${account.type}/${account.id}`,
-            include: "attachments",
-          })}
-          download
-        >
-          <Icon name="download" /> Evidence pack
-        </a>
+        {/* It holds events of the whole ledger. */}
+        {session.connectors === "*" && (
+          <a
+            class="button"
+            href={urlOf(`/audit/v1${pathOf("ledgers", ledger, "evidence")}`, {
+              account: `${account.type}/${account.recordedId}`,
+              include: "attachments",
+            })}
+            download
+          >
+            <Icon name="download" /> Evidence pack
+          </a>
+        )}
         <CopyButton text={location.href} what="a link to this" label="Permalink" />
       </div>
     </section>

@@ -144,16 +144,26 @@ interface Pages {
   readonly retry: () => void;
 }
 
-/** The pages of an answer that were asked for so far. Rows of the question before stay until the first page comes. */
+interface PagesState {
+  /** Whose rows they are. */
+  ledger?: string;
+  rows: readonly TxnRow[];
+  covers?: Covers;
+  next: string | null;
+  tookMs?: number;
+  error?: ApiError;
+  isKnown: boolean;
+}
+
+const NOTHING: PagesState = { rows: [], next: null, isKnown: false };
+
+/**
+ * The pages of an answer that were asked for so far. Rows of the question before stay until the first page comes, but not
+ * those of another ledger: neither their links nor the place that the tail begins at would be right.
+ */
 function usePages(ledger: string | undefined, { filter, text, order }: Question): Pages {
-  const [state, setState] = useState<{
-    rows: readonly TxnRow[];
-    covers?: Covers;
-    next: string | null;
-    tookMs?: number;
-    error?: ApiError;
-    isKnown: boolean;
-  }>({ rows: [], next: null, isKnown: false });
+  const [last, setState] = useState<PagesState>(NOTHING);
+  const state = last.ledger === ledger ? last : NOTHING;
   const [isLoading, setLoading] = useState(false);
   const [round, setRound] = useState(0);
   const controller = useRef<AbortController | undefined>(undefined);
@@ -172,6 +182,7 @@ function usePages(ledger: string | undefined, { filter, text, order }: Question)
         const query = { ledger, filter, text, order, limit: PAGE_ROWS, cursor };
         const page = await getJson<TransactionsPage>("/audit/v1/transactions", query, mine.signal);
         setState((was) => ({
+          ledger,
           rows: cursor === undefined ? page.transactions : [...was.rows, ...page.transactions],
           covers: cursor === undefined || !was.covers ? page.covers : was.covers,
           next: page.next,
@@ -180,7 +191,12 @@ function usePages(ledger: string | undefined, { filter, text, order }: Question)
         }));
       } catch (cause) {
         if (mine.signal.aborted) return;
-        setState((was) => ({ ...was, error: asApiError(cause), isKnown: true }));
+        setState((was) => ({
+          ...(was.ledger === ledger ? was : NOTHING),
+          ledger,
+          error: asApiError(cause),
+          isKnown: true,
+        }));
       } finally {
         if (controller.current === mine) {
           busy.current = false;

@@ -51,8 +51,9 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
   if (error && !data) return <Failure error={error} retry={reload} />;
   if (!data) return <Skeleton rows={14} />;
   const facts = readFacts(data);
-  // Of the index only the name is taken, since no leaf may hold one.
-  const row = facts && { ...facts, name: found.data?.transactions[0]?.name ?? null };
+  // Of the index only the name is taken, since no leaf may hold one, and what it says of itself.
+  const indexed = found.data?.transactions[0];
+  const row = facts && { ...facts, name: indexed?.name ?? null };
   const entries = [
     ...(data.request
       ? [{ label: data.state === "refused" ? "Refusal" : "Request", entry: data.request }]
@@ -63,6 +64,12 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
     <>
       <BrokenBanner ledger={ledger} />
       <Head data={data} row={row} path={path} />
+      {indexed?.isCut && (
+        <p class="panel-note">
+          Searches may miss this transaction by some of its names: not all of them could be put into the
+          index. What was recorded is whole, and stands below.
+        </p>
+      )}
       <div class="sides">
         {data.request ? (
           <EntryCard title={data.state === "refused" ? "Refused request" : "Request"} shown={data.request} />

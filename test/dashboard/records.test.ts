@@ -1,0 +1,181 @@
+// One transaction and one account in the dashboard, in a real Chromium on a whole running system: what they show, what is
+// checked in the browser, and what is taken home.
+
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findingsOf, OUTPUT, TestDesk, until } from "./desk.ts";
+import { type FindRow, finderIn, type Row } from "./pages.ts";
+
+let desk: TestDesk;
+let rows: readonly Row[];
+
+beforeAll(async () => {
+  desk = await TestDesk.start();
+  rows = (await desk.ask<{ transactions: Row[] }>("/audit/v1/transactions?limit=1000")).transactions;
+}, 120_000);
+afterAll(() => desk.stop());
+
+const rowWhere: FindRow = (holds) => finderIn(rows)(holds);
+
+describe("a transaction", () => {
+  test("is verified in this browser with a pinned key, and not with another's", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "User");
+    await desk.open(page, `/transactions/main/${txn}`, ".key-form");
+    const key = page.getByLabel(/The ledger’s public key/);
+    await key.fill(desk.vkey);
+    await page.getByRole("button", { name: "Pin and verify" }).click();
+    await page.getByText("Verified with your pinned key").waitFor();
+    expect(await page.locator(".steps .good").count()).toBe(12);
+    await page.setViewportSize({ width: 1440, height: 1440 });
+    await page.screenshot({ path: `${OUTPUT}verified.png` });
+    await page.reload();
+    await page.getByRole("button", { name: "Verify with the pinned key" }).click();
+    await page.getByText("Verified with your pinned key").waitFor();
+    await page.getByRole("button", { name: "Change the key" }).click();
+    await key.fill(desk.vkey.replace(/\+.*$/, ""));
+    await page.getByRole("button", { name: "Pin and verify" }).click();
+    await page.getByText(/no verifier key/).waitFor();
+    await page.getByRole("button", { name: "Use the server’s own key" }).click();
+    await page.getByText("proof of nothing about the server").waitFor();
+  });
+
+  test("a leaf that was changed on the way is found out", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "Group");
+    await page.route(/\/transactions\/[^/]+\?include/, async (route) => {
+      const response = await route.fetch();
+      const text = (await response.text()).replace(
+        /"leaf":"([^".]+)\.([^".]+)\.(.)/,
+        (_, header, payload, first) => `"leaf":"${header}.${payload}.${first === "A" ? "B" : "A"}`,
+      );
+      await route.fulfill({ response, body: text });
+    });
+    await desk.open(page, `/transactions/main/${txn}`, ".key-form");
+    await page.getByLabel(/The ledger’s public key/).fill(desk.vkey);
+    await page.getByRole("button", { name: "Pin and verify" }).click();
+    await page.getByText("Do not believe this record").waitFor();
+    expect(await findingsOf(page)).toEqual([]);
+  });
+
+  test("contents that were kept back are said to be unchecked; the head says what the leaves say", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "Group");
+    // What the owner of the database can do: change the index, and delete or hide contents.
+    await page.route(/\/transactions\/[^/]+\?include/, async (route) => {
+      const response = await route.fetch();
+      const given = (await response.json()) as {
+        request: { attachments: { name: string; content?: string }[] };
+      };
+      for (const one of given.request.attachments) if (one.name === "body") delete one.content;
+      await route.fulfill({ response, json: given });
+    });
+    await page.route(/\/transactions\?/, async (route) => {
+      const response = await route.fetch();
+      const json = JSON.parse(
+        (await response.text()).replaceAll('"connector":"okta"', '"connector":"forged"'),
+      );
+      for (const row of json.transactions) row.client = "forged-client";
+      await route.fulfill({ response, json });
+    });
+    await desk.open(page, `/transactions/main/${txn}`, ".key-form");
+    await page.locator(".txn-head .fine").first().waitFor();
+    expect(await page.locator(".txn-head").textContent()).not.toContain("forged");
+    await page.getByLabel(/The ledger’s public key/).fill(desk.vkey);
+    await page.getByRole("button", { name: "Pin and verify" }).click();
+    await page.getByText("Leaf verified; contents not checked").waitFor();
+    expect(await page.locator(".verdict").getAttribute("class")).toContain("wait");
+    expect(await findingsOf(page)).toEqual([]);
+  });
+
+  test("says in plain words that searches may miss it, where the index has not all its names", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "User");
+    await desk.open(page, `/transactions/main/${txn}`, ".key-form");
+    const note = page.getByText("Searches may miss this transaction by some of its names");
+    expect(await note.count()).toBe(0);
+    await page.route(/\/transactions\?/, async (route) => {
+      const response = await route.fetch();
+      const body = (await response.text()).replaceAll('"isCut":false', '"isCut":true');
+      await route.fulfill({ response, body });
+    });
+    await page.reload();
+    await note.waitFor();
+    expect(await findingsOf(page)).toEqual([]);
+  });
+
+  test("bodies with what was redacted, the leaf with its proof, and a pack to take home", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ effects, action }) => action === "create" && effects.includes("password"));
+    await desk.open(page, `/transactions/main/${txn}`, ".tab-panel .diff");
+    await page.getByRole("tab", { name: "Request body" }).click();
+    await page.locator("pre mark.redacted").waitFor();
+    await page.keyboard.press("End");
+    await page.locator(".proof-path").waitFor();
+    expect(await findingsOf(page)).toEqual([]);
+    await page.screenshot({ path: `${OUTPUT}proof.png`, fullPage: true });
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Evidence pack" }).click(),
+    ]);
+    expect(
+      readFileSync(await download.path())
+        .subarray(257, 262)
+        .toString(),
+    ).toBe("ustar");
+  });
+});
+
+test("accounts are found by words and by a filter", async () => {
+  const page = await desk.visitor();
+  await desk.open(page, "/accounts", ".accounts .row-link");
+  const all = await page.locator(".accounts .row-link").count();
+  const search = page.getByLabel("Search accounts and groups");
+  const groups = rows.filter(({ action, resourceType }) => action === "create" && resourceType === "Group");
+  await search.fill('resourceType eq "Group"');
+  await page.keyboard.press("Enter");
+  await until(async () => (await page.locator(".accounts .row-link").count()) < all);
+  expect(await page.locator(".accounts .type").allTextContents()).not.toContain("User");
+  const name = groups[0]?.name ?? "";
+  await search.fill(name);
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name, exact: true }).click();
+  await page.getByRole("heading", { name: `Group ${name}` }).waitFor();
+});
+
+test("an account's evidence is asked for by the id that stands in the leaves", async () => {
+  const page = await desk.visitor();
+  const { resourceId } = rowWhere(
+    ({ action, resourceType }) => action === "create" && resourceType === "User",
+  );
+  await page.route(/\/audit\/v1\/accounts\/User\//, async (route) => {
+    const response = await route.fetch();
+    const json = (await response.json()) as { account: { recordedId: string } };
+    expect(json.account.recordedId).toBe(resourceId);
+    json.account.recordedId = "t:recorded";
+    await route.fulfill({ response, json });
+  });
+  await desk.open(page, `/accounts/User/${resourceId}?connector=okta`, ".state");
+  const href = await page.getByRole("link", { name: "Evidence pack" }).getAttribute("href");
+  expect(new URL(href ?? "", "http://x").searchParams.get("account")).toBe("User/t:recorded");
+});
+
+test("an account's state at a time, by the slider", async () => {
+  const page = await desk.visitor();
+  const id = await desk.create("slider@example.com", { displayName: "Before" });
+  const body = JSON.stringify({
+    schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+    Operations: [{ op: "replace", value: { displayName: "After", active: false } }],
+  });
+  expect((await desk.system.request("PATCH", `/Users/${id}`, { body })).status).toBe(200);
+  await desk.settled();
+  await desk.open(page, `/accounts/User/${id}?connector=okta`, ".state");
+  const state = page.locator(".state");
+  expect(await state.textContent()).toContain("After");
+  await page.getByLabel("State after change").focus();
+  await page.keyboard.press("ArrowLeft");
+  await until(async () => (await state.textContent())?.includes("Before") ?? false);
+  expect(new URL(page.url()).searchParams.get("at")).toMatch(/^seq:\d+$/);
+  await page.reload();
+  await until(async () => (await state.textContent())?.includes("Before") ?? false);
+});

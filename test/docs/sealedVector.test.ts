@@ -1,0 +1,96 @@
+// The vector of a sealed attachment in docs/FORMAT.md ("Sealed at rest"), two ways: by the product's code, and by steps
+// of node:crypto that were written from that page alone.
+
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { createAttachmentOpener } from "../../src/keys/attachmentOpen.ts";
+import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
+import { createSealingKey } from "../../src/keys/sealingKey.ts";
+
+const page = readFileSync("docs/FORMAT.md", "utf8");
+const vector = JSON.parse(/<!-- sealed attachment -->\n```json\n(.*?)```/s.exec(page)?.[1] ?? "{}") as Record<
+  | "sealingKey"
+  | "origin"
+  | "entryId"
+  | "name"
+  | "salt"
+  | "content"
+  | "commitment"
+  | "dataKey"
+  | "dataKeyId"
+  | "nonce"
+  | "stored"
+  | "wrapNonce"
+  | "wrapped",
+  string
+>;
+const hex = (name: keyof typeof vector) => Buffer.from(vector[name], "hex");
+const { origin, entryId, name } = vector;
+
+test("the product opens it, and seals the same bytes from the same key and nonce", () => {
+  const key = createSealingKey([hex("sealingKey")], origin);
+  const stored = hex("stored");
+  const opening = createAttachmentOpener(key, origin).begin([stored]);
+  expect(opening.missing.map((id) => Buffer.from(id).toString("hex"))).toEqual([vector.dataKeyId]);
+  opening.add({ id: hex("dataKeyId"), wrapped: hex("wrapped") });
+  expect(opening.open(entryId, name, stored)).toEqual({ salt: hex("salt"), content: hex("content") });
+
+  const drawn = [hex("dataKey"), hex("nonce")];
+  const sealer = createAttachmentSealer(key, origin, () => drawn.shift() ?? new Uint8Array());
+  const attachments = [{ name, salt: hex("salt"), content: hex("content") }];
+  const sealed = sealer.seal({ entryId, type: "refusal", attachments });
+  expect(sealed.contents.map((bytes) => Buffer.from(bytes).toString("hex"))).toEqual([vector.stored]);
+});
+
+test("the page alone leads to the same bytes, and back", () => {
+  // The data key: its id, and how it is wrapped.
+  const id = createHmac("sha256", hex("dataKey")).update("scimseal data key").digest();
+  expect(id.toString("hex")).toBe(vector.dataKeyId);
+  const wrappingKey = Buffer.from(
+    hkdfSync("sha256", hex("sealingKey"), origin, "scimseal/v1/sealing/data key", 32),
+  );
+  const wrappingId = createHmac("sha256", hex("sealingKey"))
+    .update("scimseal sealing key")
+    .digest()
+    .subarray(0, 8);
+  const wrap = createCipheriv("aes-256-gcm", wrappingKey, hex("wrapNonce"));
+  wrap.setAAD(Buffer.concat([Buffer.from(`scimseal/v1/data key\0${origin}\0`), wrappingId, id]));
+  const wrapped = Buffer.concat([wrap.update(hex("dataKey")), wrap.final()]);
+  expect(Buffer.concat([wrappingId, hex("wrapNonce"), wrapped, wrap.getAuthTag()]).toString("hex")).toBe(
+    vector.wrapped,
+  );
+
+  // The attachment: one part, of the salt and the content.
+  const place = Buffer.from(`scimseal/v1/attachment\0${origin}\0${entryId}\0${name}\0${"0/1"}`);
+  const seal = createCipheriv("aes-256-gcm", hex("dataKey"), hex("nonce"));
+  seal.setAAD(place);
+  const plain = Buffer.concat([hex("salt"), hex("content")]);
+  const ciphertext = Buffer.concat([seal.update(plain), seal.final()]);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(ciphertext.length);
+  const head = Buffer.from([1, 0, 0, 0, 1]);
+  expect(Buffer.concat([head, id, hex("nonce"), length, ciphertext, seal.getAuthTag()]).toString("hex")).toBe(
+    vector.stored,
+  );
+
+  // And back, from the stored bytes: what the leaf commits to.
+  const stored = hex("stored");
+  const open = createDecipheriv("aes-256-gcm", hex("dataKey"), stored.subarray(37, 49), {
+    authTagLength: 16,
+  });
+  open.setAAD(place);
+  open.setAuthTag(stored.subarray(-16));
+  const opened = Buffer.concat([open.update(stored.subarray(53, -16)), open.final()]);
+  expect(opened.equals(plain)).toBe(true);
+  expect(createHash("sha256").update(opened).digest("hex")).toBe(vector.commitment);
+});
+
+test("the page names the data key that is no secret, and the product's mark is that one", () => {
+  const id = createHmac("sha256", Buffer.alloc(32)).update("scimseal data key").digest();
+  expect(page).toContain(`\`${id.toString("hex")}\``);
+  const key = createSealingKey([hex("sealingKey")], origin);
+  const mark = createAttachmentSealer(key, origin, () => new Uint8Array()).mark();
+  expect(Buffer.from(mark.id).equals(id)).toBe(true);
+  expect(Buffer.from(key.unwrap(mark.wrapped, id)).equals(Buffer.alloc(32))).toBe(true);
+});
