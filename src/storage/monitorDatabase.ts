@@ -1,6 +1,7 @@
 // What the monitor asks of a ledger's database besides entries, tiles and checkpoints: event entries, the index of
-// outcomes, whose turn it is to record, rows beyond the newest entry, and whether the server is durable and its clock right. One session as the
-// reader's role, opened when it is needed; whatever breaks it is thrown, and the next call opens another.
+// outcomes, whose turn it is to record, rows beyond the newest entry, and whether the server is durable and its clock
+// right. One session as the reader's role, opened when it is needed; whatever breaks it is thrown, and the next call
+// opens another.
 
 import {
   checkDurability,

@@ -81,7 +81,10 @@ test("a changed configuration is named part by part, before the start is recorde
   expect(second.main.map(({ name }) => String(name)).filter((name) => /^(conf|instance)/.test(name))).toEqual(
     ["configuration-changed", "instance-started"],
   );
-  expect(JSON.stringify(second.main)).not.toMatch(/canary|429|127\.0\.0\.1/);
+  // A digest may hold the digits 429 by chance.
+  expect(JSON.stringify(second.main).replaceAll(/"[0-9a-f]{16,64}"/g, '"digest"')).not.toMatch(
+    /canary|429|127\.0\.0\.1/,
+  );
   expect(changes((await run(target)).main)).toMatchObject([
     { removed: ["failClosed"], changed: ["connectors.entra", "connectors.okta"] },
   ]);

@@ -29,6 +29,7 @@ const TOP_FILES: Readonly<Record<string, string>> = {
   "dashboardFiles.ts": "app",
   "adminContext.ts": "app",
   "ledgerIndex.ts": "app",
+  "configurationRecord.ts": "app",
   "connectorHealth.ts": "app",
   "app.ts": "app",
   "main.ts": "cli",

@@ -3,15 +3,15 @@
 // erased, and the key keeps those who read it from trying values out. If we crash between the two entries, the next start
 // compares with the same old one and names the change again.
 
-import type { ConfigurationParts } from "../config/parts.ts";
-import type { Config } from "../config/schema.ts";
-import { fastVerify } from "../keys/fastVerify.ts";
-import type { TokenKey } from "../keys/tokenKey.ts";
-import type { EventName } from "../ledger/entry.ts";
-import type { PublicKey } from "../ledger/key.ts";
-import { parseLeaf } from "../ledger/leaf.ts";
-import type { DatabaseEvidence } from "../storage/evidenceSource.ts";
-import type { TreeStore } from "../storage/tree/treeStore.ts";
+import type { ConfigurationParts } from "./config/parts.ts";
+import type { Config } from "./config/schema.ts";
+import { fastVerify } from "./keys/fastVerify.ts";
+import type { TokenKey } from "./keys/tokenKey.ts";
+import type { EventName } from "./ledger/entry.ts";
+import type { PublicKey } from "./ledger/key.ts";
+import { parseLeaf } from "./ledger/leaf.ts";
+import type { DatabaseEvidence } from "./storage/evidenceSource.ts";
+import type { TreeStore } from "./storage/tree/treeStore.ts";
 
 /** The members of one event. */
 export type EventMembers = { name: EventName } & Readonly<Record<string, unknown>>;
