@@ -1,17 +1,19 @@
 // What verifying costs: a whole ledger with signatures on all cores against the rate of node:crypto's own verification;
 // the parts without signatures; an inclusion proof from a ledger of a million entries; a pack in a real browser.
 
-import { generateKeyPairSync, sign, verify } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { PreparedRows } from "../src/cli/verify/preparedRows.ts";
 import { SignatureThreads } from "../src/cli/verify/signatureThreads.ts";
+import { linkVerifier } from "../src/cli/verify/verifyLinks.ts";
 import { fastVerify } from "../src/keys/fastVerify.ts";
 import { createSigner, generateKey } from "../src/keys/signer.ts";
-import { hashLeaf } from "../src/ledger/hash.ts";
 import { parsePublicJwk } from "../src/ledger/key.ts";
+import type { LinkVerifier } from "../src/ledger/linkVerifier.ts";
 import { formatVerifierKey, makeLogKey } from "../src/ledger/note/verifierKey.ts";
 import { proveInclusion } from "../src/ledger/tree/tileProof.ts";
 import { TreeBuilder } from "../src/ledger/tree/tree.ts";
@@ -36,14 +38,19 @@ const ROUNDS = 5;
 
 export interface VerifyReport {
   cores: number;
-  /** Signatures a second, one core, node:crypto over messages of a leaf's size. */
+  /** Signatures a second, node:crypto over messages of a leaf's size: one thread alone, and one a core at once. */
   rawVerifyPerSecond: number;
-  /** Entries a second with hash, link, signature and tree, on all cores; and as a share of raw rate × cores. */
+  rawAllCoresPerSecond: number;
+  /**
+   * Entries a second with hash, link, signature and tree, on all cores; as a share of one thread's raw rate × cores, and of
+   * what the cores do together, which is less where two of them are one core's two threads. Medians of shares by round.
+   */
   fullPerSecond: number;
   fullShare: number;
-  /** Entries a second on one core without signatures: all that a leaf says and its link; hash and tree alone. */
+  fullShareOfAllCores: number;
+  /** Entries a second on one core without signatures: hash, link and tree; and all else that a leaf says. */
   withoutSignaturesPerSecond: number;
-  hashAndTreePerSecond: number;
+  judgedPerSecond: number;
   /** An inclusion proof from a ledger of a million entries, milliseconds. */
   proof: { p50Ms: number; p99Ms: number };
   /** A pack of 10,001 entries in headless Chromium with WebCrypto, from the click to the verdict. */
@@ -55,36 +62,44 @@ export async function measureVerify(say: (line: string) => void): Promise<Verify
   const cores = availableParallelism();
   const signer = newSigner();
   const rows = ledgerOf(signer);
-  const raw: number[] = [];
-  const full: number[] = [];
-  const without: number[] = [];
-  const tree: number[] = [];
+  const rounds: Record<"raw" | "rawAll" | "full" | "without" | "judged", number>[] = [];
   const threads = new SignatureThreads();
+  const rawThreads = Array.from(
+    { length: cores },
+    () => new Worker(new URL("./rawVerify.ts", import.meta.url)),
+  );
   for (let round = 0; round <= ROUNDS; round++) {
-    const figures = [
-      rawRate(),
-      await rateOf(() => verifyAll(rows, signer, threads)),
-      await rateOf(async () => verifyWithout(rows, signer)),
-      await rateOf(async () => growTree(rows)),
-    ];
-    say(`round ${round}: ${figures.map(Math.round).join(", ")} a second`);
+    const one = {
+      raw: await rawRate(rawThreads.slice(0, 1)),
+      rawAll: await rawRate(rawThreads),
+      full: await rateOf(() => verifyAll(rows, signer, threads)),
+      without: await rateOf(async () => verifyWithout(rows)),
+      judged: await rateOf(async () => judge(rows, signer)),
+    };
+    say(
+      `round ${round}: ${JSON.stringify(one, (_, value) => (typeof value === "number" ? Math.round(value) : value))}`,
+    );
     // The first round warms up.
-    if (round > 0) for (const [i, list] of [raw, full, without, tree].entries()) list.push(figures[i] ?? 0);
+    if (round > 0) rounds.push(one);
   }
   await threads.close();
-  const rawVerifyPerSecond = Math.round(median(raw));
-  const fullPerSecond = Math.round(median(full));
+  await Promise.all(rawThreads.map((thread) => thread.terminate()));
+  const rate = (of: (round: (typeof rounds)[number]) => number) => Math.round(median(rounds.map(of)));
+  const share = (of: (round: (typeof rounds)[number]) => number) =>
+    Math.round(median(rounds.map(of)) * 1000) / 1000;
   say("a million entries for the proofs");
   const proof = await measureProofs();
   say("a pack in Chromium");
   const browserMs = await measureBrowser();
   return {
     cores,
-    rawVerifyPerSecond,
-    fullPerSecond,
-    fullShare: Math.round((fullPerSecond / (rawVerifyPerSecond * cores)) * 1000) / 1000,
-    withoutSignaturesPerSecond: Math.round(median(without)),
-    hashAndTreePerSecond: Math.round(median(tree)),
+    rawVerifyPerSecond: rate(({ raw }) => raw),
+    rawAllCoresPerSecond: rate(({ rawAll }) => rawAll),
+    fullPerSecond: rate(({ full }) => full),
+    fullShare: share(({ full, raw }) => full / (raw * cores)),
+    fullShareOfAllCores: share(({ full, rawAll }) => full / rawAll),
+    withoutSignaturesPerSecond: rate(({ without }) => without),
+    judgedPerSecond: rate(({ judged }) => judged),
     proof,
     browserMs,
   };
@@ -103,14 +118,17 @@ async function rateOf(work: () => Promise<void>): Promise<number> {
   return (ENTRIES / (performance.now() - at)) * 1000;
 }
 
-function rawRate(): number {
-  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  const message = Buffer.alloc(900, 7);
-  const signature = sign(null, message, privateKey);
-  const count = 4_000;
+/** Signatures a second of these threads together. */
+async function rawRate(threads: readonly Worker[]): Promise<number> {
   const at = performance.now();
-  for (let i = 0; i < count; i++) verify(null, message, publicKey, signature);
-  return (count / (performance.now() - at)) * 1000;
+  const counts = threads.map(async (thread) => {
+    const answered = once(thread, "message");
+    thread.postMessage(null);
+    const [count] = (await answered) as [number];
+    return count;
+  });
+  const total = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  return (total / (performance.now() - at)) * 1000;
 }
 
 async function verifyAll(
@@ -136,7 +154,14 @@ async function verifyAll(
   assertClean(verifier, tree);
 }
 
-function verifyWithout(rows: readonly StoredEntry[], signer: ReturnType<typeof newSigner>): void {
+function verifyWithout(rows: readonly StoredEntry[]): void {
+  const links = linkVerifier(ORIGIN);
+  const tree = new TreeBuilder(nodeSha256);
+  for (const row of rows) tree.append(links.push(row));
+  assertClean(links, tree);
+}
+
+function judge(rows: readonly StoredEntry[], signer: ReturnType<typeof newSigner>): void {
   const pinned = [publicKeyOf(signer)];
   const verifier = new LedgerVerifier({ origin: ORIGIN, pinned, verify: () => true, ...nodeCodec });
   const tree = new TreeBuilder(nodeSha256);
@@ -147,15 +172,9 @@ function verifyWithout(rows: readonly StoredEntry[], signer: ReturnType<typeof n
   assertClean(verifier, tree);
 }
 
-function assertClean(verifier: LedgerVerifier, tree: TreeBuilder): void {
+function assertClean(verifier: LedgerVerifier | LinkVerifier, tree: TreeBuilder): void {
   if (verifier.findings.length > 0 || verifier.size !== ENTRIES || tree.size !== ENTRIES)
     throw new Error("the benchmark's own ledger does not verify");
-}
-
-function growTree(rows: readonly StoredEntry[]): void {
-  const tree = new TreeBuilder(nodeSha256);
-  for (const { leaf } of rows) tree.append(hashLeaf(Buffer.from(leaf, "latin1"), nodeSha256));
-  if (tree.size !== ENTRIES) throw new Error("the tree lost leaves");
 }
 
 async function measureProofs(): Promise<VerifyReport["proof"]> {

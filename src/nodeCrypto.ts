@@ -3,7 +3,7 @@
 
 import { hash, randomBytes } from "node:crypto";
 import { MAX_LEAF_BYTES } from "./ledger/entry.ts";
-import type { Sha256 } from "./ledger/hash.ts";
+import { hashLeaf, type Sha256 } from "./ledger/hash.ts";
 import { uuidSource } from "./storage/writer/uuid.ts";
 
 /** What a leaf or the usual attachment fits into. */
@@ -31,9 +31,22 @@ function join(parts: readonly Uint8Array[]): Uint8Array {
   return scratch.subarray(0, size);
 }
 
+/** The leaf hash of a leaf's text (RFC 6962 §2.1), without a copy of its bytes. */
+export function hashLeafText(leaf: string): Uint8Array {
+  // Three bytes are the most that UTF-8 makes of a UTF-16 unit.
+  if (leaf.length * 3 >= scratch.length) return hashLeaf(Buffer.from(leaf), nodeSha256);
+  scratch[0] = 0;
+  return nodeSha256(scratch.subarray(0, 1 + scratch.write(leaf, 1, "utf8")));
+}
+
 /** base64url by Buffer. */
 export function toBase64url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
+}
+
+/** base64url of ASCII text. */
+export function textToBase64url(text: string): string {
+  return scratch.toString("base64url", 0, scratch.write(text, 0, "latin1"));
 }
 
 /** base64url by Buffer, with the contract of `decodeBase64url`: Buffer takes any text, so it must come out again the same. */

@@ -6,8 +6,9 @@
  * them. What he does learn is how often a token occurs and which rows share one. Every subkey is derived from the
  * ledger's sealing key, so that the index of another ledger has other tokens for the same names.
  */
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey } from "node:crypto";
 import type { TokenKind } from "../scim/search/tokens.ts";
+import { drawNonce, NONCE_BYTES } from "./nonce.ts";
 
 export interface IndexKey {
   /** Names the key, not secret: an index made under another one must be made anew. 11 base64url characters. */
@@ -23,7 +24,6 @@ export interface IndexKey {
 }
 
 const CIPHER = "aes-256-gcm";
-const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const DIGEST_BYTES = 16;
 const PAD_BLOCK = 32;
@@ -40,16 +40,6 @@ function pad(value: string): Buffer {
 function unpad(padded: Buffer): string {
   const end = padded.indexOf(PAD_BYTE);
   return padded.toString("utf8", 0, end === -1 ? padded.length : end);
-}
-
-let pool = Buffer.alloc(0);
-
-/** Random bytes drawn from the system some hundred nonces at a time; none is handed out twice. */
-function drawNonce(): Uint8Array {
-  if (pool.length < NONCE_BYTES) pool = randomBytes(NONCE_BYTES * 512);
-  const nonce = pool.subarray(0, NONCE_BYTES);
-  pool = pool.subarray(NONCE_BYTES);
-  return nonce;
 }
 
 /** `derive`: 32 bytes for a purpose, the same in every instance that holds the ledger's key. */

@@ -16,6 +16,7 @@ import {
 } from "node:crypto";
 import { decodeBase64url } from "../ledger/base64url.ts";
 import { KeyError, readKeyFile } from "./keyFile.ts";
+import { drawNonce, NONCE_BYTES } from "./nonce.ts";
 
 /** The sealing key of one ledger. */
 export interface SealingKey {
@@ -43,7 +44,6 @@ export const DATA_KEY_BYTES = 32;
 const REREAD_MS = 1_000;
 const CIPHER = "aes-256-gcm";
 const KEK_ID_BYTES = 8;
-const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const WRAPPED_BYTES = KEK_ID_BYTES + NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES;
 const MAX_KEYS = 100;
@@ -96,12 +96,12 @@ export function createSealingKey(keys: readonly Uint8Array[], origin: string): S
   const [first] = rings;
   const oldest = keys.at(-1);
   if (!first || !oldest) throw new Error("a sealing key needs a key");
-  const aad = (kekId: Uint8Array, id: Uint8Array) =>
-    Buffer.concat([Buffer.from(`scimseal/v1/data key\0${origin}\0`), kekId, id]);
+  const place = Buffer.from(`scimseal/v1/data key\0${origin}\0`);
+  const aad = (kekId: Uint8Array, id: Uint8Array) => Buffer.concat([place, kekId, id]);
   return {
     derive: (purpose) => expand(oldest, origin, `derived/${purpose}`),
     wrap(dataKey, id) {
-      const nonce = randomBytes(NONCE_BYTES);
+      const nonce = drawNonce();
       const cipher = createCipheriv(CIPHER, first.key, nonce, { authTagLength: TAG_BYTES });
       cipher.setAAD(aad(first.id, id));
       return Buffer.concat([first.id, nonce, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);

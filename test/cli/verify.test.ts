@@ -6,9 +6,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatPinnedJwk } from "../../src/keys/signer.ts";
 import { newSigner } from "../ledger/chain.ts";
-import { publish } from "../monitor/publisher/publisherHarness.ts";
+import { passMany, publish } from "../monitor/publisher/publisherHarness.ts";
 import { dropDatabase, makeDatabase, passOne, type TestDatabase } from "../storage/writerHarness.ts";
 import { makePublished, run, saveCheckpoint, serveLog, verifyJson } from "./publishedLedger.ts";
+
+const SWAPPED =
+  "UPDATE $.entry e SET leaf = o.leaf, leaf_hash = o.leaf_hash FROM $.entry o WHERE e.seq IN (101, 102) AND o.seq = 203 - e.seq";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -114,6 +117,96 @@ describe("a live ledger", () => {
     expect((await verifyJson("--config", ledger.configFile)).report.ok).toBe(true);
     const { status, codes } = await verifyJson("--config", ledger.configFile, "--checkpoint", checkpoint);
     expect([status, codes]).toEqual([1, ["checkpoint_ahead@101"]]);
+  });
+});
+
+describe("without the entries' signatures", () => {
+  test("checkpoints stand for them; those of events and after the last checkpoint are checked", async () => {
+    const ledger = await makePublished(database, 150);
+    const { status, report } = await verifyJson("--config", ledger.configFile, "--no-signatures");
+    expect(report).toMatchObject({
+      ok: true,
+      size: 301,
+      findings: [],
+      vouchedFor: 301,
+      signaturesChecked: 1,
+    });
+    expect([status, report.tiles]).toEqual([0, 1]);
+    await passMany(await ledger.writer(), 3);
+    const later = await verifyJson("--config", ledger.configFile, "--no-signatures");
+    // The event at the beginning, and the six entries that came.
+    expect(later.report).toMatchObject({ ok: true, size: 307, vouchedFor: 301, signaturesChecked: 7 });
+    const { text } = await run("verify", "--config", ledger.configFile, "--no-signatures");
+    expect(text).toMatch(/^OK: 307 entries, every hash and link checked, and 7 signature/);
+    expect(text).toContain("NOT CHECKED: attachments and outcomes");
+    expect(text).toContain("NOT ANCHORED");
+    const { head, root } = (await verifyJson("--config", ledger.configFile)).report;
+    expect(later.report).toMatchObject({ head, root });
+  });
+
+  test("a rotated key is followed", async () => {
+    const ledger = await makePublished(database, 20);
+    const next = newSigner();
+    const writer = await ledger.writer({ reloadSigner: async () => next });
+    await writer.append({
+      body: { type: "event", event: { name: "key-rotated", kid: next.kid, jwk: next.publicJwk } },
+      attachments: [],
+    });
+    await passOne(await ledger.writer({ signer: next, reloadSigner: async () => next }));
+    const publisher = await publish(ledger, { signer: next, reloadSigner: async () => next });
+    await publisher.reaches(ledger.size + 3);
+    await publisher.publisher.stop();
+    const { report } = await verifyJson("--config", ledger.configFile, "--no-signatures");
+    expect(report).toMatchObject({ ok: true, findings: [] });
+  });
+
+  test.each([
+    ["a leaf is changed", "UPDATE $.entry SET leaf = reverse(leaf) WHERE seq = 100", "malformed@100"],
+    [
+      "a letter of a signature is changed, and the column with it",
+      "UPDATE $.entry SET leaf = c.leaf, leaf_hash = sha256('\\x00'::bytea || convert_to(c.leaf, 'UTF8')) FROM (SELECT overlay(leaf PLACING (CASE WHEN substr(leaf, length(leaf) - 20, 1) = 'A' THEN 'B' ELSE 'A' END) FROM length(leaf) - 20 FOR 1) AS leaf FROM $.entry WHERE seq = 100) c WHERE seq = 100",
+      "link_broken@101",
+    ],
+    ["two are swapped", SWAPPED, "seq_mismatch@101"],
+    ["the newest five are deleted", "DELETE FROM $.entry WHERE seq > 295", "checkpoint_ahead@296"],
+    ["the middle is deleted", "DELETE FROM $.entry WHERE seq BETWEEN 200 AND 201", "missing@200"],
+    [
+      "a tile has a flipped bit",
+      "UPDATE $.tile SET hashes = set_byte(hashes, 32 * 7, 1 + get_byte(hashes, 32 * 7) % 255) WHERE index = 0",
+      "tile_mismatch@7",
+    ],
+    [
+      "a checkpoint's root is changed",
+      "UPDATE $.checkpoint SET root = sha256(root) WHERE id = (SELECT max(id) FROM $.checkpoint)",
+      "checkpoint_mismatch@300",
+    ],
+  ])("%s", async (_, statement, code) => {
+    const ledger = await makePublished(database, 150);
+    await ledger.tamper(statement.replaceAll("$", ledger.schema));
+    const { status, codes } = await verifyJson("--config", ledger.configFile, "--no-signatures");
+    expect(codes).toContain(code);
+    expect(status).toBe(1);
+  });
+
+  test("the newest entry, rewritten after the last checkpoint by somebody without the key", async () => {
+    const ledger = await makePublished(database, 20);
+    await passMany(await ledger.writer(), 3);
+    await ledger.tamper(
+      `UPDATE ${ledger.schema}.entry SET leaf = left(leaf, -86) || repeat('A', 86) WHERE seq = (SELECT max(seq) FROM ${ledger.schema}.entry)`,
+    );
+    const { codes } = await verifyJson("--config", ledger.configFile, "--no-signatures");
+    expect(codes).toEqual(["signature_invalid@46"]);
+  });
+
+  test("nothing is said where no checkpoint speaks, and of what has no tree", async () => {
+    const ledger = await makePublished(database, 20);
+    await ledger.tamper(`DELETE FROM ${ledger.schema}.checkpoint`);
+    await expect(run("verify", "--config", ledger.configFile, "--no-signatures")).rejects.toThrow(
+      "no signed checkpoint",
+    );
+    await expect(run("verify", "--export", "x", "--key", "y", "--no-signatures")).rejects.toThrow(
+      "not for --export",
+    );
   });
 });
 

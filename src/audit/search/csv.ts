@@ -41,10 +41,14 @@ const FORMULA = /^\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
 /** Where the separator is `;` or a tab, quotes in the middle of a field do not count: what follows begins a cell or a line. */
 const INNER_FORMULA = /([;\t\r\n][\s"]*)([=+\-@\uff1d\uff0b\uff0d\uff20])/g;
 
+/** What most fields are: nothing in it is a separator, a quote or a line break, and neither end is anything to look at. */
+const PLAIN = /^[A-Za-z0-9](?:[^;",\t\r\n]*[^\s;",])?$/;
+
 function formatField(value: TransactionSummary[keyof TransactionSummary]): string {
   if (value === null) return "";
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   const text = typeof value === "string" ? value : value.join(" ");
+  if (PLAIN.test(text)) return text;
   const inner = text.replaceAll(INNER_FORMULA, "$1'$2");
   const safe = FORMULA.test(inner) ? `'${inner}` : inner;
   return /[",\t\r\n]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

@@ -15,8 +15,15 @@ import { readPinnedKeys, readWitnesses } from "./pinnedKeys.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import { Progress } from "./progress.ts";
 import { SignatureThreads } from "./signatureThreads.ts";
+import { verifyLinks } from "./verifyLinks.ts";
 import { verifyLive } from "./verifyLive.ts";
-import { describeLedger, describePack, type LedgerReport, printReport } from "./verifyReport.ts";
+import {
+  describeLedger,
+  describeLinks,
+  describePack,
+  type LedgerReport,
+  printReport,
+} from "./verifyReport.ts";
 import { verifyUrl } from "./verifyUrl.ts";
 
 interface VerifyOptions extends SourceOptions {
@@ -29,6 +36,7 @@ interface VerifyOptions extends SourceOptions {
   witness?: string[];
   witnessesNeeded?: number;
   threads?: number;
+  signatures: boolean;
   json?: true;
 }
 
@@ -66,6 +74,10 @@ export function registerVerify(program: Command): void {
     .option("--witnesses-needed <count>", "how many of them (default: all)", parseCount)
     .option("--token-file <file>", "file with an auditor's token for --url")
     .option("--threads <count>", "threads for signatures (default: one a core, at most 8)", parseCount)
+    .option(
+      "--no-signatures",
+      "hash, link and tree only: the signatures of checkpoints stand for the entries'",
+    )
     .option("--json", "print the report as JSON")
     .action(async (options: VerifyOptions) => {
       const tools = { threads: new SignatureThreads(options.threads), progress: new Progress() };
@@ -82,6 +94,8 @@ async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
   const chosen = (["pack", "url", "export"] as const).filter((name) => options[name] !== undefined);
   if (chosen.length > 1) throw new Error(`say one of ${chosen.map((name) => `--${name}`).join(", ")}`);
   if (options.witness && options.pack === undefined) throw new Error("--witness is for --pack");
+  if (!options.signatures && chosen.length > 0)
+    throw new Error(`--no-signatures is for a ledger in its database, not for --${chosen[0]}`);
   const asJson = options.json === true;
   const outside: ExpectedCheckpoint[] =
     options.checkpoint === undefined
@@ -112,7 +126,12 @@ async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
   }
   const source = await openLedgerSource(options);
   try {
-    const report = await verifyLive(source, { ...tools, outside: [...outside, ...source.anchors] });
+    const expected = [...outside, ...source.anchors];
+    if (!options.signatures) {
+      const report = await verifyLinks(source, { ...tools, outside: expected });
+      return printReport(report, describeLinks(report), asJson);
+    }
+    const report = await verifyLive(source, { ...tools, outside: expected });
     printReport(report, describeLedger(report), asJson);
   } finally {
     await source.close();

@@ -10,13 +10,13 @@ import { nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
 import { LedgerReader } from "../../storage/reader.ts";
 import type { TreeStore } from "../../storage/tree/treeStore.ts";
 import type { LedgerSource } from "../ledgerSource.ts";
+import { ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import type { Progress } from "./progress.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";
 import type { TreeReport } from "./verifyReport.ts";
 
 const PAGE_ENTRIES = 2_000;
-const PAGE_CHECKPOINTS = 500;
 const TIMEOUT_MS = 120_000;
 
 export interface LiveOptions {
@@ -103,91 +103,6 @@ class AuditedReader extends LedgerReader {
       const page = await this.page(after, PAGE_ENTRIES, withAttachments);
       yield page.entries;
       after = page.next;
-    }
-  }
-}
-
-async function* readPublished(tree: TreeStore, lastId: number): AsyncGenerator<ExpectedCheckpoint> {
-  let after = 0;
-  for (;;) {
-    const page = await tree.checkpointsById(after, PAGE_CHECKPOINTS);
-    for (const { id, size, root, note } of page) {
-      if (id > lastId) return;
-      yield { name: `published checkpoint ${id}`, note, size, root };
-      after = id;
-    }
-    if (page.length < PAGE_CHECKPOINTS) return;
-  }
-}
-
-/** Checkpoints to compare, those from outside and the published ones, as the tree grows. */
-class ExpectedCheckpoints {
-  /** Size of the largest checkpoint from outside the database that agreed. */
-  comparedUpTo: number | undefined;
-  readonly #audit: TreeAudit;
-  readonly #published: AsyncGenerator<ExpectedCheckpoint>;
-  readonly #outside: { size: number; checkpoint: ExpectedCheckpoint }[];
-  /** The published one that is next; undefined when there are no more. */
-  #next: { size: number; checkpoint: ExpectedCheckpoint } | undefined;
-  #dueAt = 0;
-
-  constructor(
-    audit: TreeAudit,
-    outside: readonly ExpectedCheckpoint[],
-    published: AsyncGenerator<ExpectedCheckpoint>,
-  ) {
-    this.#audit = audit;
-    this.#published = published;
-    this.#outside = outside
-      .flatMap((checkpoint) => {
-        const size = audit.readSize(checkpoint);
-        return size === undefined ? [] : [{ size, checkpoint }];
-      })
-      .sort((a, b) => a.size - b.size);
-  }
-
-  /** Whether the tree has reached the size of a checkpoint. */
-  get isDue(): boolean {
-    return this.#audit.size >= this.#dueAt;
-  }
-
-  /** Compares all that is due at the present size. */
-  async reach(): Promise<void> {
-    const audit = this.#audit;
-    for (let [first] = this.#outside; first && first.size <= audit.size; [first] = this.#outside) {
-      this.#outside.shift();
-      if (audit.compare(first.checkpoint)) this.comparedUpTo = first.size;
-    }
-    if (this.#dueAt === 0) await this.#advance();
-    while (this.#next && this.#next.size <= audit.size) {
-      audit.compare(this.#next.checkpoint);
-      await this.#advance();
-    }
-    this.#dueAt = Math.min(
-      this.#next?.size ?? Number.POSITIVE_INFINITY,
-      this.#outside[0]?.size ?? Number.POSITIVE_INFINITY,
-    );
-  }
-
-  /** Names what was never reached. Behind a gap that says nothing: the gap is the finding. */
-  async end(isWhole: boolean): Promise<void> {
-    await this.reach();
-    if (!isWhole) return;
-    for (const { size, checkpoint } of this.#outside) this.#audit.findAhead(checkpoint, size);
-    // One is enough: those after it are larger.
-    if (this.#next) this.#audit.findAhead(this.#next.checkpoint, this.#next.size);
-    await this.#published.return(undefined);
-  }
-
-  async #advance(): Promise<void> {
-    this.#next = undefined;
-    for (;;) {
-      const { done, value } = await this.#published.next();
-      if (done === true) return;
-      const size = this.#audit.readSize(value);
-      if (size === undefined) continue;
-      this.#next = { size, checkpoint: value };
-      return;
     }
   }
 }

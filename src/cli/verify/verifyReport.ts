@@ -36,6 +36,13 @@ export interface TreeReport extends LedgerReport {
   comparedUpTo: number | undefined;
 }
 
+/** A ledger with its tree, of which not every signature was checked. */
+export interface LinkReport extends Omit<TreeReport, "open" | "sealed"> {
+  signaturesChecked: number;
+  /** Size of the largest signed checkpoint: the entries under it have its signature. */
+  vouchedFor: number;
+}
+
 /** Writes a report to standard output and sets the exit status: 0 if all is well, 1 if not. */
 export function printReport(report: { ok: boolean }, words: string, asJson: boolean): void {
   process.stdout.write(asJson ? `${JSON.stringify(report, null, 2)}\n` : words);
@@ -56,7 +63,22 @@ export function describeLedger(report: LedgerReport | TreeReport): string {
   return `${describeFindings(findings)}${verdict}${unchecked}${"root" in report ? describeTree(report) : ""}`;
 }
 
-function describeTree({ size, root, checkpoints, tiles, comparedUpTo }: TreeReport): string {
+export function describeLinks(report: LinkReport): string {
+  const { ok, size, findings, head, signaturesChecked, vouchedFor } = report;
+  const verdict = ok
+    ? `OK: ${size} entries, every hash and link checked, and ${signaturesChecked} signature(s). Head ${head}.\n`
+    : `BROKEN: ${findings.length} finding(s) in ${size} entries.\n`;
+  const stands = `For entries 0 to ${vouchedFor - 1} the signature of a checkpoint stands. NOT CHECKED: attachments and outcomes.\n`;
+  return `${describeFindings(findings)}${verdict}${ok ? stands : ""}${describeTree(report)}`;
+}
+
+function describeTree({
+  size,
+  root,
+  checkpoints,
+  tiles,
+  comparedUpTo,
+}: Omit<TreeReport, "open" | "sealed">): string {
   const compared = `Tree: root ${root}; ${checkpoints} checkpoint(s) and ${tiles} stored tile(s) agree.\n`;
   if (comparedUpTo === undefined)
     return `${compared}NOT ANCHORED: no checkpoint from outside agrees with it, so entries cut off at the end would not show. Give an earlier one: --checkpoint FILE.\n`;

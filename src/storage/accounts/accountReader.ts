@@ -6,10 +6,10 @@
 import type pg from "pg";
 import type { AttachmentOpener } from "../attachmentSealer.ts";
 import { sealedNamePlace } from "../index/sealedName.ts";
-import { type DatabaseAddress, openPool, type PoolOptions } from "../postgres.ts";
+import type { DatabaseAddress, PoolOptions } from "../postgres.ts";
 import { schemaOf } from "../schema.ts";
 import { AccountSearch, type IndexOpener, type Search } from "../search/accountSearch.ts";
-import { IndexNotReadyError, IndexSession } from "../search/indexSession.ts";
+import { IndexNotReadyError, IndexSession, openIndexPool } from "../search/indexSession.ts";
 import { Parameters } from "../search/searchSql.ts";
 import { accountCondition } from "./accountCondition.ts";
 import { type HistoryRows, readHistoryRows, type TransactionPlace } from "./historyRows.ts";
@@ -59,7 +59,7 @@ export class AccountReader {
     this.#attachments = attachments;
     this.#schema = schemaOf(ledger);
     this.#opener = opener;
-    this.#pool = openPool(address, `scimseal ${ledger} accounts`, { connections, timeoutMs });
+    this.#pool = openIndexPool(address, `scimseal ${ledger} accounts`, { connections, timeoutMs });
     this.#index = new IndexSession(this.#pool, this.#schema, opener.version);
     this.#search = new AccountSearch(this.#index.ask, this.#schema, opener);
   }

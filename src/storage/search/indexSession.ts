@@ -4,6 +4,7 @@
 // SearchTimeoutError. Leaves out how far the index reaches: an index that was just begun is ready, and covers little.
 
 import pg from "pg";
+import { type DatabaseAddress, openPool, type PoolOptions } from "../postgres.ts";
 
 /** Runs a statement of a search. */
 export type Ask = <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[]) => Promise<Row[]>;
@@ -25,6 +26,22 @@ export interface IndexView {
    * answered, all that the view reads later must come from that same making. @throws {IndexNotReadyError}
    */
   read<Result>(work: () => Promise<Result>): Promise<Result>;
+}
+
+/**
+ * Connections for asking the index, and the entries that it points at. Plans are for short answers: an index on the asked
+ * value in the order of seq, or a few thousand places one by one, win over a walk through all rows, since pages of an index
+ * are in memory or on a fast disk; and no machine code is made for a query of some milliseconds.
+ */
+export function openIndexPool(
+  address: DatabaseAddress,
+  applicationName: string,
+  options: PoolOptions,
+): pg.Pool {
+  const url = new URL(address.connectionString);
+  const given = url.searchParams.get("options");
+  url.searchParams.set("options", `${given === null ? "" : `${given} `}-c random_page_cost=1.1 -c jit=off`);
+  return openPool({ ...address, connectionString: url.href }, applicationName, options);
 }
 
 /** An index that is emptied more often than this while it is read is asked later. */

@@ -4,11 +4,11 @@
 // Pages are cut by seq, not by number: what was shown stays where it is while the ledger grows.
 
 import type pg from "pg";
-import { type DatabaseAddress, openPool } from "../postgres.ts";
+import type { DatabaseAddress } from "../postgres.ts";
 import { schemaOf } from "../schema.ts";
 import { AccountSearch, type IndexOpener, type Search } from "./accountSearch.ts";
 import { IndexPulse } from "./indexPulse.ts";
-import { IndexSession } from "./indexSession.ts";
+import { IndexSession, openIndexPool } from "./indexSession.ts";
 import { conditionOf, Parameters, type RowKind, type SqlSearch, sourceOf } from "./searchSql.ts";
 import { type Facets, facetsOf, type Overview, overviewOf } from "./searchSummary.ts";
 import { type SeqRange, TimeMap, timeSpanOf } from "./timeMap.ts";
@@ -74,7 +74,7 @@ export class SearchReader {
     const { connections, timeoutMs, opener } = options;
     this.#schema = schemaOf(ledger);
     this.#opener = opener;
-    this.#pool = openPool(forSearching(address), `scimseal ${ledger} search`, { connections, timeoutMs });
+    this.#pool = openIndexPool(address, `scimseal ${ledger} search`, { connections, timeoutMs });
     this.#index = new IndexSession(this.#pool, this.#schema, opener.version);
     const { ask } = this.#index;
     this.#accounts = new AccountSearch(ask, this.#schema, opener);
@@ -298,20 +298,6 @@ export class SearchReader {
 
 const EXPORT_PAGE = 5_000;
 const KINDS: readonly RowKind[] = ["txn", "outcome", "event"];
-
-/**
- * Plans for short answers: an index on the asked value in the order of seq wins over a walk through all rows, since pages
- * of an index are in memory or on a fast disk; and no machine code is made for a query of some milliseconds.
- */
-function forSearching(address: DatabaseAddress): DatabaseAddress {
-  const url = new URL(address.connectionString);
-  const options = url.searchParams.get("options");
-  url.searchParams.set(
-    "options",
-    `${options === null ? "" : `${options} `}-c random_page_cost=1.1 -c jit=off`,
-  );
-  return { ...address, connectionString: url.href };
-}
 
 function behindPlace(seq: string, order: Order, after: number | undefined, parameters: Parameters): string {
   if (after === undefined) return "";

@@ -1,0 +1,119 @@
+// `scimseal verify --no-signatures`: a ledger in its database by hash, link and tree, several times as fast as with every
+// signature. What it stands on: a signed checkpoint's root fixes every leaf under it, so that these need no signature of
+// their own to be looked at. Signatures are checked where no checkpoint speaks for them: of the entries after the largest
+// one, and of events, which may introduce the key of a later one. Leaves out attachments, outcomes and the tables' other
+// columns.
+
+import { fastVerify } from "../../keys/fastVerify.ts";
+import { TreeAudit } from "../../ledger/evidence/treeAudit.ts";
+import type { PublicKey } from "../../ledger/key.ts";
+import { parseLeaf } from "../../ledger/leaf.ts";
+import { LinkVerifier } from "../../ledger/linkVerifier.ts";
+import type { Finding, StoredEntry } from "../../ledger/verify.ts";
+import { fromBase64url, hashLeafText, nodeSha256, textToBase64url, toBase64url } from "../../nodeCrypto.ts";
+import type { LedgerSource } from "../ledgerSource.ts";
+import { ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
+import type { LiveOptions } from "./verifyLive.ts";
+import type { LinkReport } from "./verifyReport.ts";
+
+const PAGE_ENTRIES = 5_000;
+
+/** What checks links at the speed of this runtime. */
+export function linkVerifier(origin: string): LinkVerifier {
+  const codec = { encode: toBase64url, decode: fromBase64url, encodeText: textToBase64url };
+  return new LinkVerifier({ origin, hashText: hashLeafText, ...codec });
+}
+
+/** Rejects if the ledger cannot be read to the end, or no checkpoint speaks for any of it. */
+export async function verifyLinks(
+  { origin, pinned, tree, reader }: LedgerSource,
+  { outside, progress }: Pick<LiveOptions, "outside" | "progress">,
+): Promise<LinkReport> {
+  const audit = new TreeAudit({ origin, pinned, verify: fastVerify, digest: nodeSha256 });
+  const latest = await tree.latestCheckpoint();
+  const expected = new ExpectedCheckpoints(audit, outside, readPublished(tree, latest?.id ?? 0));
+  // One that is not what it says, or larger than the ledger, is a finding: then there is no verdict to rest on it.
+  const vouchedFor = Math.max(latest?.size ?? 0, expected.largestOutside);
+  if (vouchedFor === 0)
+    throw new Error("there is no signed checkpoint to hold the entries against: verify with signatures");
+  const links = linkVerifier(origin);
+  const signatures = new SignatureCheck(pinned);
+  const missing: Finding[] = [];
+  const total = await tree.size();
+  await expected.reach();
+  for (let after: number | undefined = -1; after !== undefined; ) {
+    const { entries, next } = await reader.page(after, PAGE_ENTRIES, false);
+    for (const row of entries) {
+      if (row.seq !== links.size) break;
+      const isVouchedFor = row.type !== "event" && row.seq < vouchedFor;
+      const signer = isVouchedFor ? undefined : signatures.check(row);
+      for (const full of audit.append(links.push(row))) {
+        const { level, index } = full.tile;
+        const [stored] = await tree.storedTiles(level, index, 1);
+        if (stored?.index === index) audit.compareTile(full, stored.bytes);
+      }
+      const rotated = signer && audit.followSigned(row.leaf, signer, row.type === "event");
+      if (rotated) signatures.rotate(rotated);
+      if (expected.isDue) await expected.reach();
+    }
+    progress.show(links.size, total, "entries");
+    const last = entries.at(-1);
+    if (last && last.seq >= links.size) {
+      const detail = "there is no entry with this seq; nothing after it was looked at";
+      missing.push({ seq: links.size, code: "missing", detail });
+      break;
+    }
+    after = next;
+  }
+  progress.end();
+  await expected.end(missing.length === 0);
+  const findings = [...links.findings, ...signatures.findings, ...missing, ...audit.findings];
+  return {
+    ok: findings.length === 0,
+    size: links.size,
+    head: toBase64url(links.head),
+    signaturesChecked: signatures.checked,
+    vouchedFor,
+    findings,
+    root: Buffer.from(audit.root()).toString("base64"),
+    checkpoints: audit.checkpoints,
+    tiles: audit.tiles,
+    comparedUpTo: expected.comparedUpTo,
+  };
+}
+
+/** Signatures one by one, of the entries that no checkpoint speaks for. */
+class SignatureCheck {
+  readonly findings: Finding[] = [];
+  checked = 0;
+  #trusted: readonly PublicKey[];
+
+  constructor(pinned: readonly PublicKey[]) {
+    this.#trusted = pinned;
+  }
+
+  /** Whose signature it is; undefined, and a finding, if it is nobody's whom one can trust. */
+  check({ seq, leaf }: StoredEntry): PublicKey | undefined {
+    this.checked++;
+    const parsed = parseLeaf(leaf, fromBase64url);
+    if (typeof parsed === "string") {
+      this.findings.push({ seq, code: "malformed", detail: `the leaf is unreadable: ${parsed}` });
+      return undefined;
+    }
+    const key = this.#trusted.find(({ kid }) => kid === parsed.kid);
+    if (key && fastVerify(key.bytes, parsed.signingInput, parsed.signature)) {
+      this.#trusted = [key];
+      return key;
+    }
+    const detail = key
+      ? "the signature does not match the leaf"
+      : `signed by key ${parsed.kid}, which is not the trusted key here`;
+    this.findings.push({ seq, code: key ? "signature_invalid" : "key_not_trusted", detail });
+    return undefined;
+  }
+
+  /** From the next entry on it is this key. */
+  rotate(key: PublicKey): void {
+    this.#trusted = [key];
+  }
+}
