@@ -49,6 +49,10 @@ interface Names {
   readonly of: FilterError["of"];
   readonly position: number;
   readonly connectors: readonly string[] | undefined;
+  /** Only names of these accounts; absent: of all. */
+  readonly within?: readonly string[] | undefined;
+  /** Words that the account must have in this name or another; by their tokens only, so that more may be found. */
+  readonly besides?: readonly string[];
 }
 
 export class AccountSearch {
@@ -92,15 +96,19 @@ export class AccountSearch {
 
   /** The name by which people know each of these accounts, as far as there is one. */
   async bestNames(accounts: readonly string[]): Promise<Map<string, string>> {
-    if (accounts.length === 0) return new Map();
-    const rows = await this.#ask<NameRow>(
-      `SELECT DISTINCT ON (account) account, attribute, sealed FROM ${this.#schema}.account_name WHERE account = ANY($1::bigint[]) ORDER BY account, array_position($2::text[], attribute::text), last_seq DESC, digest`,
-      [accounts, BEST],
-    );
     const names = new Map<string, string>();
-    for (const row of rows) {
-      const name = this.#open(row);
-      if (name !== undefined) names.set(row.account, name);
+    // Nearly all are users, and have the first: the others' many names need not be read.
+    for (const attributes of [BEST.slice(0, 1), BEST.slice(1)]) {
+      const unnamed = accounts.filter((account) => !names.has(account));
+      if (unnamed.length === 0) break;
+      const rows = await this.#ask<NameRow>(
+        `SELECT DISTINCT ON (account) account, attribute, sealed FROM ${this.#schema}.account_name WHERE account = ANY($1::bigint[]) AND attribute = ANY($2::text[]) ORDER BY account, array_position($2::text[], attribute::text), last_seq DESC, digest`,
+        [unnamed, attributes],
+      );
+      for (const row of rows) {
+        const name = this.#open(row);
+        if (name !== undefined) names.set(row.account, name);
+      }
     }
     return names;
   }
@@ -120,13 +128,17 @@ export class AccountSearch {
   }
 
   async #byName(names: Names): Promise<string[]> {
-    const { operator, asked, attribute, onlyGroups, position, connectors, of } = names;
-    const tokens = spread(tokensOf(operator, asked, attribute), MAX_TOKENS).map(({ kind, text }) =>
-      String(this.#opener.token(kind, text)),
-    );
-    const values: unknown[] = [tokens];
+    const { operator, asked, attribute, onlyGroups, position, connectors, of, within, besides = [] } = names;
+    const values: unknown[] = [this.#tokens(operator, asked, attribute)];
     const conditions = ["n.tokens @> $1::bigint[]"];
     if (attribute !== undefined) conditions.push(`n.attribute = $${values.push(attribute)}::text`);
+    if (within) conditions.push(`n.account = ANY($${values.push(within)}::bigint[])`);
+    for (const word of besides) {
+      const other = values.push(this.#tokens(wordOperator(word), word, undefined));
+      conditions.push(
+        `n.account IN (SELECT o.account FROM ${this.#schema}.account_name o WHERE o.tokens @> $${other}::bigint[])`,
+      );
+    }
     if (onlyGroups) conditions.push("a.type = 'Group'");
     if (connectors) conditions.push(`a.connector = ANY($${values.push(connectors)}::text[])`);
     const join = onlyGroups || connectors ? ` JOIN ${this.#schema}.account a ON a.id = n.account` : "";
@@ -146,15 +158,21 @@ export class AccountSearch {
     return [...found];
   }
 
+  #tokens(operator: NameOperator, asked: string, attribute: NameAttribute | undefined): string[] {
+    return spread(tokensOf(operator, asked, attribute), MAX_TOKENS).map(({ kind, text }) =>
+      String(this.#opener.token(kind, text)),
+    );
+  }
+
   /** Accounts that have every word in one of their names or another. */
   async #byWords({ words }: TextQuery, connectors: readonly string[] | undefined): Promise<string[]> {
+    // The longest word is the rarest, most likely; what the others leave of its names is few.
+    const rarest = [...words].sort((a, b) => b.word.length - a.word.length);
     let found: string[] | undefined;
-    // The longest word is the rarest, most likely.
-    for (const { word, position } of [...words].sort((a, b) => b.word.length - a.word.length)) {
-      const having = new Set(
-        await this.#byName({ operator: wordOperator(word), asked: word, of: "text", position, connectors }),
-      );
-      found = found === undefined ? [...having] : found.filter((account) => having.has(account));
+    for (const [index, { word, position }] of rarest.entries()) {
+      const besides = index === 0 ? rarest.slice(1).map((other) => other.word) : [];
+      const asked = { operator: wordOperator(word), asked: word, of: "text" as const, position, connectors };
+      found = await this.#byName({ ...asked, within: found, besides });
       if (found.length === 0) break;
     }
     return found ?? [];
@@ -193,7 +211,8 @@ export class AccountSearch {
     if (known !== undefined) return known;
     const name = this.#opener.open(sealed, sealedNamePlace(account, attribute));
     if (name === undefined || name.length > MAX_KEPT_LENGTH) return name;
-    if (this.#opened.size >= MAX_KEPT) this.#opened.clear();
+    const [longestAgo] = this.#opened.keys();
+    if (this.#opened.size >= MAX_KEPT && longestAgo !== undefined) this.#opened.delete(longestAgo);
     this.#opened.set(key, name);
     return name;
   }
