@@ -7,7 +7,7 @@ import type { TransactionPlace } from "../../storage/accounts/accountReader.ts";
 import type { NamedLedger } from "../context.ts";
 import { type Happening, happeningOf } from "./history.ts";
 
-const TRANSACTIONS_AT_ONCE = 500;
+const TRANSACTIONS_AT_ONCE = 250;
 /** Bytes of attachments; parsed they are some ten times as much. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
@@ -41,10 +41,21 @@ export async function readHistory(
 ): Promise<History> {
   const found: Happening[] = [];
   const newest = [...places].reverse();
+  const batchAt = (at: number) => newest.slice(at, at + TRANSACTIONS_AT_ONCE);
+  const read = (at: number) => accounts.entriesAt(batchAt(at), allowance.bytes);
   let at = 0;
+  let ahead: ReturnType<typeof read> | undefined;
   while (at < newest.length && allowance.bytes > 0) {
-    const batch = newest.slice(at, at + TRANSACTIONS_AT_ONCE);
-    const { rows, taken, bytes } = await accounts.entriesAt(batch, allowance.bytes);
+    const batch = batchAt(at);
+    const reading = ahead ?? read(at);
+    // The database looks for the next ones while these are opened; most likely all of these fit.
+    ahead = at + batch.length < newest.length ? read(at + batch.length) : undefined;
+    // Nobody may ever ask for it: then its failure is nobody's.
+    ahead?.catch(() => {});
+    let batchRows = await reading;
+    // It was asked for when more was left.
+    if (batchRows.bytes > allowance.bytes) batchRows = await read(at);
+    const { rows, taken, bytes } = batchRows;
     for (const { seq, closedSeq } of batch.slice(0, taken)) {
       const request = rows.get(seq);
       const happening =
@@ -53,6 +64,7 @@ export async function readHistory(
     }
     allowance.bytes -= bytes;
     at += taken;
+    if (taken < batch.length) ahead = undefined;
     await pause();
   }
   return { happenings: found.reverse(), isCut: at < newest.length };

@@ -1,11 +1,12 @@
 // The entries of transactions, with those attachments that tell what a resource became: bodies, and a request's facts
 // where its leaf has only a token of the id, or there was a query. Opening the others would be half of the work.
-// Memory: sizes are asked for before anything is read, so that no call holds more than it was allowed but for the first
-// transaction, which is always read whole. About 8 MiB are read at a time; one attachment alone may be larger.
+// Memory: the database adds up sizes before it sends anything, so that no call holds more than it was allowed, nor more
+// than 8 MiB of leaves or of attachments, but for the first transaction, which is always read whole.
 
 import type pg from "pg";
 import type { StoredAttachment } from "../../ledger/verify.ts";
 import { type AttachmentOpener, openRows } from "../attachmentSealer.ts";
+import { encodeInt8Array, encodeTextArray } from "../binary.ts";
 import { peekClaims, type TransactionClaims } from "../peekLeaf.ts";
 
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -42,91 +43,92 @@ export async function readHistoryRows(
   maxBytes: number,
 ): Promise<HistoryRows> {
   const groups = places.map(seqsOf);
-  const { rows: lengths } = await pool.query<{ seq: string; size: number }>(
-    `SELECT seq, octet_length(leaf) AS size FROM ${schema}.entry WHERE seq = ANY($1::bigint[])`,
-    [groups.flat()],
-  );
-  // Leaves are small, but for those of large Bulks.
-  const near = fitting(groups, sumBySeq(lengths), BATCH_BYTES).groups;
-  const { rows: leaves } = await pool.query<{ seq: string; leaf: string }>(
-    `SELECT seq, leaf FROM ${schema}.entry WHERE seq = ANY($1::bigint[])`,
-    [near.flat()],
-  );
+  const { rows: leaves } = await pool.query<LeafRow>(leavesSql(schema), [
+    encodeInt8Array(groups.flat()),
+    BATCH_BYTES,
+    groups[0]?.length ?? 0,
+  ]);
   const rows = new Map<number, HistoryRow>();
   const wanted: { seq: number; name: string }[] = [];
+  const near = wholeGroups(groups, leaves);
   for (const { seq: text, leaf } of leaves) {
-    const claims = peekClaims(leaf);
+    const claims = leaf === null ? undefined : peekClaims(leaf);
     if (claims === undefined) continue;
     const seq = Number(text);
     rows.set(seq, { claims, attachments: [] });
     for (const name of namesWanted(claims)) wanted.push({ seq, name });
   }
-  const attached = `FROM unnest($1::bigint[], $2::text[]) w (seq, name) JOIN ${schema}.attachment a ON a.seq = w.seq AND a.name = w.name ORDER BY a.seq, a.name`;
-  const { rows: sizes } = await pool.query<{ seq: string; name: string; size: number }>(
-    `SELECT a.seq, a.name, octet_length(a.content) AS size ${attached}`,
-    [wanted.map(({ seq }) => seq), wanted.map(({ name }) => name)],
-  );
-  const { groups: taken, bytes } = fitting(near, sumBySeq(sizes), maxBytes);
+  const { rows: contents } = await pool.query<ContentRow>(contentsSql(schema), [
+    encodeInt8Array(wanted.map(({ seq }) => seq)),
+    encodeTextArray(wanted.map(({ name }) => name)),
+    Math.min(maxBytes, BATCH_BYTES),
+    encodeInt8Array(groups[0] ?? []),
+  ]);
+  const taken = wholeGroups(near, contents);
   const kept = new Set(taken.flat());
   for (const seq of rows.keys()) if (!kept.has(seq)) rows.delete(seq);
-  const reading = sizes.filter(({ seq }) => kept.has(Number(seq)));
-  for (let from = 0; from < reading.length; ) {
-    let to = from;
-    for (let sum = 0; to < reading.length && (to === from || sum + sizeAt(reading, to) <= BATCH_BYTES); to++)
-      sum += sizeAt(reading, to);
-    const batch = reading.slice(from, to);
-    const { rows: stored } = await pool.query<{
-      seq: string;
-      name: string;
-      salt: Buffer | null;
-      content: Buffer;
-    }>(`SELECT a.seq, a.name, a.salt, a.content ${attached}`, [
-      batch.map(({ seq }) => seq),
-      batch.map(({ name }) => name),
-    ]);
-    const opened = await openRows(
-      stored.map((row) => ({ ...row, seq: Number(row.seq) })),
-      (seq) => rows.get(seq)?.claims,
-      opener,
-      async (text, values) => (await pool.query(text, values)).rows,
-      schema,
-    );
-    for (const [seq, attachments] of opened) {
-      const row = rows.get(seq);
-      if (row) row.attachments = [...row.attachments, ...attachments];
-    }
-    from = to;
+  let bytes = 0;
+  const stored = contents.flatMap(({ seq: text, content, ...row }) => {
+    const seq = Number(text);
+    if (content === null || !kept.has(seq)) return [];
+    bytes += content.length;
+    return [{ ...row, seq, content }];
+  });
+  const opened = await openRows(
+    stored,
+    (seq) => rows.get(seq)?.claims,
+    opener,
+    async (text, values) => (await pool.query(text, values)).rows,
+    schema,
+  );
+  for (const [seq, attachments] of opened) {
+    const row = rows.get(seq);
+    if (row) row.attachments = attachments;
   }
   return { rows, taken: taken.length, bytes };
+}
+
+interface LeafRow {
+  seq: string;
+  /** Null: too much, with those before it. */
+  leaf: string | null;
+}
+
+interface ContentRow {
+  seq: string;
+  name: string;
+  salt: Buffer | null;
+  /** Null: too much, with those before it. */
+  content: Buffer | null;
+}
+
+/** $1: seqs in the order in which they are wanted; $2: most bytes; $3: how many of the first are read in any case. */
+function leavesSql(schema: string): string {
+  return `SELECT seq, CASE WHEN upto <= $2 OR at <= $3 THEN leaf END AS leaf FROM (
+  SELECT e.seq, e.leaf, w.at, sum(octet_length(e.leaf)) OVER (ORDER BY w.at) AS upto
+  FROM unnest($1::bigint[]) WITH ORDINALITY w (seq, at) JOIN ${schema}.entry e ON e.seq = w.seq) found ORDER BY at`;
+}
+
+/** $1, $2: seqs and names in the order in which they are wanted; $3: most bytes; $4: seqs that are read in any case. */
+function contentsSql(schema: string): string {
+  return `SELECT seq, name, salt, CASE WHEN upto <= $3 OR seq = ANY($4::bigint[]) THEN content END AS content FROM (
+  SELECT a.seq, a.name, a.salt, a.content, w.at, sum(octet_length(a.content)) OVER (ORDER BY w.at) AS upto
+  FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY w (seq, name, at) JOIN ${schema}.attachment a ON a.seq = w.seq AND a.name = w.name) found ORDER BY at`;
 }
 
 function seqsOf({ seq, closedSeq }: TransactionPlace): number[] {
   return closedSeq === undefined ? [seq] : [seq, closedSeq];
 }
 
-/** The first of these groups, as many as have no more bytes together; one at least. */
-function fitting(
+/** The first of these groups, up to the one of which something is left out. */
+function wholeGroups(
   groups: readonly number[][],
-  sizeOf: ReadonlyMap<number, number>,
-  maxBytes: number,
-): { groups: readonly number[][]; bytes: number } {
-  let bytes = 0;
-  for (const [index, group] of groups.entries()) {
-    const more = group.reduce((sum, seq) => sum + (sizeOf.get(seq) ?? 0), 0);
-    if (index > 0 && bytes + more > maxBytes) return { groups: groups.slice(0, index), bytes };
-    bytes += more;
-  }
-  return { groups, bytes };
-}
-
-function sumBySeq(rows: readonly { seq: string; size: number }[]): Map<number, number> {
-  const sums = new Map<number, number>();
-  for (const { seq, size } of rows) sums.set(Number(seq), (sums.get(Number(seq)) ?? 0) + size);
-  return sums;
-}
-
-function sizeAt(sizes: readonly { size: number }[], at: number): number {
-  return sizes[at]?.size ?? 0;
+  rows: readonly (LeafRow | ContentRow)[],
+): readonly number[][] {
+  const out = new Set<number>();
+  for (const row of rows) if (("leaf" in row ? row.leaf : row.content) === null) out.add(Number(row.seq));
+  const at = groups.findIndex((group) => group.some((seq) => out.has(seq)));
+  return at === -1 ? groups : groups.slice(0, at);
 }
 
 function namesWanted(claims: TransactionClaims): string[] {
