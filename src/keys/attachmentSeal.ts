@@ -22,6 +22,7 @@ import type {
   SealingTask,
   SealSubject,
 } from "../ledger/sealing.ts";
+import { RecentMap } from "../recentMap.ts";
 import { DATA_KEY_BYTES, type SealingKey } from "./sealingKey.ts";
 
 interface DataKey extends DataKeyRow {
@@ -43,10 +44,10 @@ interface Scope {
   readonly accounts: Set<AccountKeyRow>;
 }
 
-/** Accounts whose key is remembered; further ones push out whoever was met longest ago. */
-const MAX_ACCOUNTS = 20_000;
-/** Transactions under way: more than any limit on writes in flight. */
-const MAX_OPEN = 20_000;
+/** Accounts whose key is remembered, at least; of further ones those that were met lately. */
+const ACCOUNTS = 10_000;
+/** Transactions under way: more than any limit on writes in flight. Those of long ago will never have an outcome of ours. */
+const OPEN = 20_000;
 const DIGEST_BYTES = 16;
 const CIPHER = "aes-256-gcm";
 const OPTIONS = { authTagLength: TAG_BYTES };
@@ -71,9 +72,9 @@ class Sealer implements AttachmentSealer {
   readonly #accountKey: KeyObject;
   readonly #origin: string;
   readonly #randomBytes: (size: number) => Uint8Array;
-  /** Account → its key; in the order of use. The names stay in memory. */
-  readonly #accounts = new Map<string, { key: DataKey; row: AccountKeyRow }>();
-  readonly #open = new Map<string, Scope>();
+  /** Account → its key. The names stay in memory. */
+  readonly #accounts = new RecentMap<string, { key: DataKey; row: AccountKeyRow }>(ACCOUNTS);
+  readonly #open = new RecentMap<string, Scope>(OPEN);
 
   constructor(sealingKey: SealingKey, origin: string, randomBytes: (size: number) => Uint8Array) {
     this.#sealingKey = sealingKey;
@@ -109,11 +110,7 @@ class Sealer implements AttachmentSealer {
     const { type, txn, connector = "", subject, operations } = task;
     const known = txn === undefined ? undefined : this.#open.get(txn);
     const scope = known ?? this.#newScope(connector, subject, operations ?? []);
-    if (!known && type === "request" && txn !== undefined) {
-      // More than can be under way: those of long ago will never have an outcome of ours.
-      if (this.#open.size >= MAX_OPEN) dropOldest(this.#open);
-      this.#open.set(txn, scope);
-    }
+    if (!known && type === "request" && txn !== undefined) this.#open.set(txn, scope);
     if (known && type === "response") {
       if (subject?.resourceId !== undefined) this.#bind(scope, scope.main, connector, subject.resourceId);
       for (const [index, slot] of scope.operations) {
@@ -139,14 +136,11 @@ class Sealer implements AttachmentSealer {
     if (resourceId === undefined) return { key: this.#newKey(), type: resourceType, account: undefined };
     const account = nameOf(connector, resourceType, resourceId);
     let held = this.#accounts.get(account);
-    // Put at the end again: the first in the map is the one to let go of.
-    if (held) this.#accounts.delete(account);
-    else {
+    if (!held) {
       const key = this.#newKey();
       held = { key, row: this.#accountRow(account, key) };
-      if (this.#accounts.size >= MAX_ACCOUNTS) dropOldest(this.#accounts);
+      this.#accounts.set(account, held);
     }
-    this.#accounts.set(account, held);
     if (!held.row.isStored) accounts.add(held.row);
     return { key: held.key, type: resourceType, account };
   }
@@ -158,9 +152,7 @@ class Sealer implements AttachmentSealer {
     slot.account = account;
     const row = this.#accountRow(account, slot.key);
     scope.accounts.add(row);
-    if (this.#accounts.has(account)) return;
-    if (this.#accounts.size >= MAX_ACCOUNTS) dropOldest(this.#accounts);
-    this.#accounts.set(account, { key: slot.key, row });
+    if (!this.#accounts.has(account)) this.#accounts.set(account, { key: slot.key, row });
   }
 
   #slotOf(scope: Scope, connector: string, operation: number, hops = 0): Slot {
@@ -248,11 +240,4 @@ function nameOf(connector: string, type: string, id: string): string {
 function put(out: Buffer, bytes: Uint8Array, at: number): number {
   out.set(bytes, at);
   return at + bytes.length;
-}
-
-function dropOldest(map: Map<string, unknown>): void {
-  for (const key of map.keys()) {
-    map.delete(key);
-    return;
-  }
 }

@@ -1,18 +1,16 @@
 // Links a client's retry to the transaction it repeats, when that one ended without a certain answer. It only informs
 // the record: a retry is a new transaction and is forwarded like any other. Bounded, in memory, oldest forgotten first.
 
-const MAX_ENTRIES = 10_000;
+import { RecentMap } from "../recentMap.ts";
+
+const KEPT = 5_000;
 
 export class RetryMemory {
-  readonly #txnByKey = new Map<string, string>();
+  readonly #txnByKey = new RecentMap<string, string>(KEPT);
 
   /** A transaction ended uncertainly; a later request with the same key is its retry. */
   remember(key: string, txn: string): void {
-    this.#txnByKey.delete(key);
     this.#txnByKey.set(key, txn);
-    if (this.#txnByKey.size <= MAX_ENTRIES) return;
-    const [oldest] = this.#txnByKey.keys();
-    if (oldest !== undefined) this.#txnByKey.delete(oldest);
   }
 
   /** The transaction that a request with this key repeats; forgotten once told. */
@@ -23,6 +21,6 @@ export class RetryMemory {
   }
 
   get isEmpty(): boolean {
-    return this.#txnByKey.size === 0;
+    return this.#txnByKey.isEmpty;
   }
 }

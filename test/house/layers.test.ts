@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 /** From the ground up. A room may import from floors below it and from itself. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["ledger", "scim"],
+  ["ledger", "scim", "recentMap"],
   ["config", "telemetry", "verifier"],
   ["keys", "auth", "storage"],
   ["proxy", "audit", "monitor", "archive", "indexer", "dashboard"],
@@ -20,6 +20,7 @@ const TOP_FILES: Readonly<Record<string, string>> = {
   "ledgers.ts": "app",
   "ledgerWriter.ts": "app",
   "nodeCrypto.ts": "app",
+  "recentMap.ts": "recentMap",
   "ledgerWatch.ts": "app",
   "watchThread.ts": "app",
   "watchThreadMain.ts": "app",

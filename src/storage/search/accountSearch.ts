@@ -3,6 +3,7 @@
 // Bounded: a question that fits too many names is refused with its place, since it would be a walk through all of them.
 
 import { setImmediate } from "node:timers/promises";
+import { RecentMap } from "../../recentMap.ts";
 import { isTold, matchesName, type NameOperator, tokensOf, wordOperator } from "../../scim/search/match.ts";
 import { FilterError, type Query, type Test } from "../../scim/search/query.ts";
 import type { TextQuery } from "../../scim/search/text.ts";
@@ -36,7 +37,7 @@ export const MAX_CANDIDATES = 10_000;
 const MAX_TOKENS = 24;
 /** Opened at a stretch before others get their turn. */
 const OPENED_AT_ONCE = 500;
-const MAX_KEPT = 50_000;
+const KEPT = 25_000;
 const MAX_KEPT_LENGTH = 200;
 const TAG_BYTES = 16;
 
@@ -60,7 +61,7 @@ export class AccountSearch {
   readonly #schema: string;
   readonly #opener: IndexOpener;
   /** Names in clear, in memory only; by place and the authentication tag of what they were sealed as. */
-  readonly #opened = new Map<string, string>();
+  readonly #opened = new RecentMap<string, string>(KEPT);
 
   constructor(ask: Ask, schema: string, opener: IndexOpener) {
     this.#ask = ask;
@@ -211,8 +212,6 @@ export class AccountSearch {
     if (known !== undefined) return known;
     const name = this.#opener.open(sealed, sealedNamePlace(account, attribute));
     if (name === undefined || name.length > MAX_KEPT_LENGTH) return name;
-    const [longestAgo] = this.#opened.keys();
-    if (this.#opened.size >= MAX_KEPT && longestAgo !== undefined) this.#opened.delete(longestAgo);
     this.#opened.set(key, name);
     return name;
   }
