@@ -60,9 +60,9 @@ export function createAttachmentOpener(sealingKey: SealingKey, origin: string): 
 
 function unwrap(sealingKey: SealingKey, id: Uint8Array, wrapped: Uint8Array): KeyObject | undefined {
   try {
-    const secret = createSecretKey(sealingKey.unwrap(wrapped, id));
+    const dataKey = sealingKey.unwrap(wrapped, id);
     // The id commits to the key: a part must not open under two keys to two texts.
-    return Buffer.compare(dataKeyId(secret), id) === 0 ? secret : undefined;
+    return Buffer.compare(dataKeyId(dataKey), id) === 0 ? createSecretKey(dataKey) : undefined;
   } catch (cause) {
     if (cause instanceof SealError) return undefined;
     throw cause;

@@ -6,7 +6,7 @@
  * which becomes the account's when the answer names it. Whoever holds the database and not the sealing key learns sizes,
  * times, and which parts share a key. Salts are sealed too: with a clear one, names could be tried against commitments.
  */
-import { createCipheriv, createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { createCipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import {
   PART_BYTES,
   SEAL_HEAD_BYTES,
@@ -23,6 +23,7 @@ import type {
   SealSubject,
 } from "../ledger/sealing.ts";
 import { RecentMap } from "../recentMap.ts";
+import { createMac, type Mac } from "./hmac.ts";
 import { DATA_KEY_BYTES, type SealingKey } from "./sealingKey.ts";
 
 interface DataKey extends DataKeyRow {
@@ -54,8 +55,8 @@ const OPTIONS = { authTagLength: TAG_BYTES };
 const NOTHING: SealedEntry = { contents: [], keys: [], accounts: [] };
 
 /** A data key's name and commitment: no two keys have the same, so that a part opens under one key only. */
-export function dataKeyId(secret: KeyObject): Buffer {
-  return createHmac("sha256", secret).update("scimseal data key").digest();
+export function dataKeyId(dataKey: Uint8Array): Buffer {
+  return Buffer.from(createMac(dataKey)("scimseal data key", "binary"), "latin1");
 }
 
 /** A sealer for one writer of a ledger. `randomBytes` must be a system's. */
@@ -69,7 +70,7 @@ export function createAttachmentSealer(
 
 class Sealer implements AttachmentSealer {
   readonly #sealingKey: SealingKey;
-  readonly #accountKey: KeyObject;
+  readonly #accountMac: Mac;
   readonly #origin: string;
   readonly #randomBytes: (size: number) => Uint8Array;
   /** Account → its key. The names stay in memory. */
@@ -78,7 +79,7 @@ class Sealer implements AttachmentSealer {
 
   constructor(sealingKey: SealingKey, origin: string, randomBytes: (size: number) => Uint8Array) {
     this.#sealingKey = sealingKey;
-    this.#accountKey = createSecretKey(sealingKey.derive("account"));
+    this.#accountMac = createMac(sealingKey.derive("account"));
     this.#origin = origin;
     this.#randomBytes = randomBytes;
   }
@@ -98,7 +99,7 @@ class Sealer implements AttachmentSealer {
 
   mark(): { id: Uint8Array; wrapped: Uint8Array } {
     const known = new Uint8Array(DATA_KEY_BYTES);
-    const id = dataKeyId(createSecretKey(known));
+    const id = dataKeyId(known);
     return { id, wrapped: this.#sealingKey.wrap(known, id) };
   }
 
@@ -220,15 +221,15 @@ class Sealer implements AttachmentSealer {
   #newKey(): DataKey {
     const bytes = this.#randomBytes(DATA_KEY_BYTES);
     const secret = createSecretKey(bytes);
-    const id = dataKeyId(secret);
+    const id = dataKeyId(bytes);
     // Memory of its own: a slice would keep the whole pool alive that it is part of.
     const wrapped = new Uint8Array(this.#sealingKey.wrap(bytes, id));
     return { id, secret, wrapped, isStored: false };
   }
 
   #accountRow(account: string, key: DataKey): AccountKeyRow {
-    const digest = createHmac("sha256", this.#accountKey).update(account, "utf8").digest();
-    return { account: digest.subarray(0, DIGEST_BYTES), key: key.id, isStored: false };
+    const digest = this.#accountMac(account, "binary").slice(0, DIGEST_BYTES);
+    return { account: Buffer.from(digest, "latin1"), key: key.id, isStored: false };
   }
 }
 

@@ -6,8 +6,9 @@
  * them. What he does learn is how often a token occurs and which rows share one. Every subkey is derived from the
  * ledger's sealing key, so that the index of another ledger has other tokens for the same names.
  */
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey } from "node:crypto";
 import type { TokenKind } from "../scim/search/tokens.ts";
+import { createMac } from "./hmac.ts";
 import { drawNonce, NONCE_BYTES } from "./nonce.ts";
 
 export interface IndexKey {
@@ -44,19 +45,15 @@ function unpad(padded: Buffer): string {
 
 /** `derive`: 32 bytes for a purpose, the same in every instance that holds the ledger's key. */
 export function createIndexKey(derive: (purpose: string) => Uint8Array): IndexKey {
-  const tokens = createSecretKey(derive("index token"));
-  const digests = createSecretKey(derive("index digest"));
+  const tokens = createMac(derive("index token"));
+  const digests = createMac(derive("index digest"));
   const names = createSecretKey(derive("index name"));
   return {
     id: Buffer.from(derive("index id")).subarray(0, 8).toString("base64url"),
     // A NUL keeps the parts apart: "a" + "bc" is not "ab" + "c".
-    token: (kind, text) =>
-      createHmac("sha256", tokens).update(`${kind}\0${text}`, "utf8").digest().readBigInt64BE(0),
+    token: (kind, text) => Buffer.from(tokens(`${kind}\0${text}`, "binary"), "latin1").readBigInt64BE(0),
     digest: (attribute, value) =>
-      createHmac("sha256", digests)
-        .update(`${attribute}\0${value}`, "utf8")
-        .digest()
-        .subarray(0, DIGEST_BYTES),
+      Buffer.from(digests(`${attribute}\0${value}`, "binary").slice(0, DIGEST_BYTES), "latin1"),
     seal(value, aad) {
       const nonce = drawNonce();
       const cipher = createCipheriv(CIPHER, names, nonce, { authTagLength: TAG_BYTES });

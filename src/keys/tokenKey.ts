@@ -5,8 +5,9 @@
  * Destroying the key makes every token meaningless. The key file is 32 random bytes in base64url, mode 0600; each
  * ledger and each purpose uses a subkey of its own (HKDF, RFC 5869), so that tokens of two ledgers cannot be matched.
  */
-import { createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { hkdfSync, randomBytes } from "node:crypto";
 import { decodeBase64url } from "../ledger/base64url.ts";
+import { createMac } from "./hmac.ts";
 import { KeyError, readKeyFile } from "./keyFile.ts";
 
 /** The key of one ledger. */
@@ -40,15 +41,14 @@ export function loadTokenKey(path: string, origin: string): TokenKey {
 export function createTokenKey(master: Uint8Array, origin: string): TokenKey {
   const derive = (purpose: string) =>
     new Uint8Array(hkdfSync("sha256", master, Buffer.from(origin), `scimseal/v1/${purpose}`, 32));
-  const tokens = derive("token");
-  const digests = derive("digest");
+  const tokens = createMac(derive("token"));
+  const digests = createMac(derive("digest"));
   return {
     token(kind, value) {
       // The NUL keeps kind and value apart: "a" + "bc" is not "ab" + "c".
-      const mac = createHmac("sha256", tokens).update(`${kind}\0${value}`, "utf8").digest("base64url");
-      return `t:${mac.slice(0, 22)}`;
+      return `t:${tokens(`${kind}\0${value}`, "base64url").slice(0, 22)}`;
     },
-    digest: (bytes) => createHmac("sha256", digests).update(bytes).digest("hex"),
+    digest: (bytes) => digests(bytes, "hex"),
     derive,
   };
 }
