@@ -1,4 +1,5 @@
-// npm run bench [-- throughput|memory|sealing|verify|search|soak] [--json] [--rounds N] [--seconds S] [--writes N] [--transactions N] [--minutes N]
+// npm run bench [-- throughput|memory|sealing|verify|search|soak] [--json] [--rounds N] [--seconds S] [--writes N]
+// [--transactions N] [--dir DIR] [--minutes N]
 
 import { parseArgs } from "node:util";
 import { measureMemory } from "./memory.ts";
@@ -16,32 +17,29 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string", default: "3" },
     writes: { type: "string", default: "1000000" },
     transactions: { type: "string", default: "1000000" },
+    dir: { type: "string" },
     minutes: { type: "string", default: "10" },
   },
 });
 const [what = "throughput"] = positionals;
 // With --json the report alone goes to standard output.
 const say = (line: string) => void (values.json ? process.stderr : process.stdout).write(`${line}\n`);
+const pace = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
 
-const report =
-  what === "throughput"
-    ? await measureThroughput({ rounds: Number(values.rounds), seconds: Number(values.seconds) }, say)
-    : what === "memory"
-      ? await measureMemory(Number(values.writes), say)
-      : what === "sealing"
-        ? await measureSealing({ rounds: Number(values.rounds), seconds: Number(values.seconds) }, say)
-        : what === "verify"
-          ? await measureVerify(say)
-          : what === "search"
-            ? await measureSearch(Number(values.transactions), say)
-            : what === "soak"
-              ? await measureSoak(Number(values.minutes), say)
-              : undefined;
-if (report === undefined) {
-  process.stderr.write(
-    `there is no benchmark called ${what}; there are: throughput, memory, sealing, verify, search, soak\n`,
-  );
+const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
+  throughput: () => measureThroughput(pace, say),
+  memory: () => measureMemory(Number(values.writes), say),
+  sealing: () => measureSealing(pace, say),
+  verify: () => measureVerify(say),
+  search: () => measureSearch({ transactions: Number(values.transactions), dir: values.dir }, say),
+  soak: () => measureSoak(Number(values.minutes), say),
+};
+
+const measure = BENCHMARKS[what];
+if (measure === undefined) {
+  const names = Object.keys(BENCHMARKS).join(", ");
+  process.stderr.write(`there is no benchmark called ${what}; there are: ${names}\n`);
   process.exitCode = 2;
 } else {
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify(await measure(), null, 2)}\n`);
 }

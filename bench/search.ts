@@ -1,6 +1,7 @@
 // Searching a long history over the API of a running instance: latencies by kind of question, a long timeline, a state in
 // the past, an export, the dashboard's first page, and what searching costs the writes.
 
+import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { addSignInLink } from "../src/auth/session/signInLink.ts";
 import { startChromium } from "../test/browser/chromium.ts";
@@ -12,7 +13,8 @@ import { openStage, type Stage } from "./stage.ts";
 
 export interface SearchReport {
   transactions: number;
-  seeded: Seeded;
+  /** Absent: it was there already. */
+  seeded?: Seeded;
   /** Milliseconds at the API, by question; and over all of them. */
   questions: Record<string, Latency>;
   all: Latency;
@@ -50,16 +52,16 @@ const QUESTIONS: Readonly<Record<string, string>> = {
   "not okta, not users": `filter=${encodeURIComponent('not (connector eq "okta") and resourceType eq "Group"')}`,
 };
 
+/** On a history of so many transactions, or on the one that `npm run seed` made in `dir`. */
 export async function measureSearch(
-  transactions: number,
+  { transactions, dir }: { transactions: number; dir: string | undefined },
   say: (line: string) => void,
 ): Promise<SearchReport> {
-  let seeded: Seeded = { writeSeconds: 0, indexSeconds: 0 };
-  const stage = await openStage({
-    fill: async (configFile) => {
-      seeded = await seedHistory({ configFile, transactions, seed: 1, days: 400 }, quiet, say);
-    },
-  });
+  let seeded: Seeded | undefined;
+  const fill = async (configFile: string) => {
+    seeded = await seedHistory({ configFile, transactions, seed: 1, days: 400 }, quiet, say);
+  };
+  const stage = await openStage(dir === undefined ? { fill } : { dataDir: resolve(dir) });
   try {
     await indexed(stage, say);
     const questions = await ask(stage, say);
@@ -74,8 +76,8 @@ export async function measureSearch(
     const writes = await writesBeside(stage);
     const times = Object.values(questions).flat();
     return {
-      transactions,
-      seeded,
+      transactions: csv.rows,
+      ...(seeded && { seeded }),
       questions: Object.fromEntries(Object.entries(questions).map(([name, list]) => [name, latency(list)])),
       all: latency(times),
       timelineMs,

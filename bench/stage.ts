@@ -21,6 +21,8 @@ export interface Stage {
 }
 
 export interface StageOptions {
+  /** A data directory that `npm run seed` made, to be used as it is and left there. Default: a new one, removed in the end. */
+  dataDir?: string | undefined;
   /** May write a history first, or change the configuration, while nothing runs on the data directory. */
   fill?: (configFile: string) => Promise<void>;
   /** Options for the Node that runs scimseal. */
@@ -28,15 +30,19 @@ export interface StageOptions {
 }
 
 /** Starts everything. */
-export async function openStage({ fill, nodeOptions = [] }: StageOptions = {}): Promise<Stage> {
+export async function openStage({
+  dataDir: given,
+  fill,
+  nodeOptions = [],
+}: StageOptions = {}): Promise<Stage> {
   const children: ChildProcess[] = [];
-  const dataDir = await mkdtemp(join(tmpdir(), "scimseal-bench-"));
+  const dataDir = given ?? (await mkdtemp(join(tmpdir(), "scimseal-bench-")));
   const close = async () => {
     for (const child of children.reverse()) {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       if (child.exitCode === null && child.kill("SIGTERM")) await ended;
     }
-    await rm(dataDir, { recursive: true, force: true });
+    if (given === undefined) await rm(dataDir, { recursive: true, force: true });
   };
   try {
     const { url: target } = await start(children, ["bench/target.ts"]);

@@ -3,10 +3,10 @@
 // checked on the spot. Which key a row will need is guessed from its header; a wrong guess costs time, not truth.
 
 import { fastVerify } from "../../keys/fastVerify.ts";
-import { decodeBase64url } from "../../ledger/base64url.ts";
 import { equalBytes } from "../../ledger/hash.ts";
 import type { PublicKey } from "../../ledger/key.ts";
 import { formatHeader, type VerifySignature } from "../../ledger/leaf.ts";
+import { fromBase64url } from "../../nodeCrypto.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";
 
 /** Pages whose signatures are checked ahead of the one that is given. */
@@ -85,7 +85,7 @@ export class PreparedRows {
     const jobs = page.map(({ leaf }) => {
       const key = this.#keys.get(leaf.slice(0, leaf.indexOf(".")));
       const dot = leaf.lastIndexOf(".");
-      const signature = key && decodeBase64url(leaf.slice(dot + 1));
+      const signature = key && fromBase64url(leaf.slice(dot + 1));
       return (
         key && signature && { publicKey: key.bytes, message: Buffer.from(leaf.slice(0, dot)), signature }
       );
