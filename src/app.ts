@@ -13,6 +13,7 @@ import { ClientAuthenticator } from "./auth/clients.ts";
 import { CredentialStore } from "./auth/credentialStore.ts";
 import { TOKEN_REQUEST_BYTES, tokenEndpoint } from "./auth/tokenEndpoint.ts";
 import { compileNetworks } from "./config/address.ts";
+import { commandName } from "./config/commandName.ts";
 import { readParts } from "./config/parts.ts";
 import type { Config, ListenerTls } from "./config/schema.ts";
 import { startEvents } from "./configurationRecord.ts";
@@ -171,7 +172,7 @@ async function listen(
     ...(adminTls ? { tls: adminTls } : {}),
   });
 
-  const scimUrl = await bind(scim, config.scim.listen, scimTls !== undefined);
+  const scimUrl = await bind("scim", scim, config.scim.listen, scimTls !== undefined);
   closers.push(() => closeServer(scim));
   const publicUrl = (config.publicUrl ?? scimUrl).replace(/\/+$/, "");
   for (const [name, connector] of Object.entries(config.connectors)) {
@@ -189,7 +190,7 @@ async function listen(
       auditReads: connector.auditReads,
     });
   }
-  const adminUrl = await bind(admin, config.admin.listen, adminTls !== undefined);
+  const adminUrl = await bind("admin", admin, config.admin.listen, adminTls !== undefined);
   const closeAdmin = async () => {
     const isClosed = closeServer(admin);
     // A live view never ends by itself.
@@ -253,7 +254,8 @@ function gate(writer: Ledger, blocked: () => Alarm | undefined): Ledger {
 
 function describeAlarm({ id, code, seq }: Alarm): string {
   const place = seq === undefined ? "" : ` at entry ${seq}`;
-  return `alarm ${id}: ${code}${place}; see the log, run scimseal verify, then scimseal doctor --acknowledge`;
+  const command = commandName();
+  return `alarm ${id}: ${code}${place}; see the log, run ${command} verify, then ${command} doctor --acknowledge`;
 }
 
 function ledgerOf(ledgers: Ledgers, name: string) {
@@ -325,15 +327,27 @@ async function readTls(tls: ListenerTls | undefined): Promise<{ cert: string; ke
   return { cert: await readFile(tls.certFile, "utf8"), key: await readFile(tls.keyFile, "utf8") };
 }
 
+/** Thrown when a listener's port belongs to somebody else. */
+export class PortTakenError extends Error {
+  override name = "PortTakenError";
+}
+
 async function bind(
+  listener: "scim" | "admin",
   server: Server,
   { host, port }: { host: string; port: number },
   isEncrypted: boolean,
 ): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) =>
-      reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
-    );
+    server.once("error", (cause) => {
+      const isTaken = "code" in cause && cause.code === "EADDRINUSE";
+      const said = `cannot listen on ${host}:${port}: ${isTaken ? "the port is taken" : cause.message}`;
+      reject(
+        isTaken
+          ? new PortTakenError(`${said}; end what listens there, or set ${listener}.listen.port`, { cause })
+          : new Error(said, { cause }),
+      );
+    });
     server.listen({ host, port }, resolve);
   });
   const bound = server.address() as AddressInfo;

@@ -1,16 +1,12 @@
-#!/usr/bin/env python3
 """Checks a scimseal evidence pack offline: signatures, chain, inclusion, consistency, attachments.
-
 usage: verify_pack.py PACK KEY [EARLIER]   KEY: the pinned public key, a vkey or a file with a vkey or a JWK;
 EARLIER: a file with a checkpoint to be continued. Written from docs/FORMAT.md, with Python 3 and its standard library.
-Exit status: 0 all is well, 1 something was found, 2 it could not be read."""
+Exit status: 0 all is well, 1 something was found, 2 it could not be read, or not be compared with EARLIER."""
 import base64, hashlib, json, os, re, sys, tarfile
-
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D, ROOT = -121665 * pow(121666, P - 2, P) % P, pow(2, (P - 1) // 4, P)
 sha256 = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
 to64 = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()  # base64url without padding
-
 def need(condition, problem):  # not assert: python -O leaves those out
     if not condition:
         raise ValueError(problem)
@@ -22,8 +18,7 @@ def plus(p, q):
 
 def times(number, p):
     total = (0, 1, 1, 0)
-    while number:
-        total, p, number = plus(total, p) if number & 1 else total, plus(p, p), number >> 1
+    while number: total, p, number = plus(total, p) if number & 1 else total, plus(p, p), number >> 1
     return total
 
 def point(data):  # RFC 8032 5.1.3: canonical encodings only, and no point of small order
@@ -61,8 +56,7 @@ def climb(index, last, first, proof):  # FORMAT 13 -> roots of the part on the l
         need(last > 0, "the proof is too long")
         if index & 1 or index == last:
             left, whole = sha256(b"\1", sibling, left), sha256(b"\1", sibling, whole)
-            while not index & 1 and index:
-                index, last = index >> 1, last >> 1
+            while not index & 1 and index: index, last = index >> 1, last >> 1
         else:
             whole = sha256(b"\1", whole, sibling)
         index, last = index >> 1, last >> 1
@@ -70,22 +64,20 @@ def climb(index, last, first, proof):  # FORMAT 13 -> roots of the part on the l
     return left, whole
 
 def check_prefix(old, new, proofs):  # trees as (size, root)
-    if old == new:
-        return
+    if old == new: return
     found = [p["hashes"] for p in proofs if (p["oldSize"], p["newSize"]) == (old[0], new[0])]
     need(found and 0 < old[0] < new[0], "no proof that the pack continues the checkpoint of %d" % old[0])
     proof = [from64(hash, False) for hash in found[0]]
     index, last = old[0] - 1, new[0] - 1
-    while index & 1:
-        index, last = index >> 1, last >> 1
+    while index & 1: index, last = index >> 1, last >> 1
     proof = proof if index else [old[1]] + proof
     need(climb(index, last, proof[0], proof[1:]) == (old[1], new[1]), "no continuation of the checkpoint of %d" % old[0])
 
 def check_included(proof, seq, leaf, tree, note):
     head, _, rest = proof.decode().partition("\n\n")
-    lines = head.split("\n")
-    need(lines[:2] == ["c2sp.org/tlog-proof@v1", "index %d" % seq] and rest == note and seq < tree[0], "bad proof")
-    need(climb(seq, tree[0] - 1, leaf, [from64(hash, False) for hash in lines[2:]])[1] == tree[1], "not in the tree")
+    version, index, *hashes = head.split("\n")
+    need(version == "c2sp.org/tlog-proof@v1" and index == "index %d" % seq and rest == note and seq < tree[0], "bad proof")
+    need(climb(seq, tree[0] - 1, leaf, [from64(hash, False) for hash in hashes])[1] == tree[1], "not in the tree")
 
 def open_checkpoint(note, keys_of):  # FORMAT 12 -> origin, tree
     text, _, signatures = note.partition("\n\n")
@@ -115,9 +107,14 @@ def verify(pack, pinned, earlier):  # FORMAT 16
     origin, tree = open_checkpoint(note, keys_of)
     for name, (start, _) in zip(rotations, eras[1:]):
         check_included(read(name[:-4] + ".tlog-proof"), start - 1, sha256(b"\0", read(name)), tree, note)
+    proofs, apart = json.loads(read("consistency.json"))["proofs"], None
     for old in [read("checkpoints/first.txt").decode()] + ([earlier] if earlier else []):
         need(old.startswith(origin + "\n"), "a checkpoint of another ledger")
-        check_prefix(open_checkpoint(old, keys_of)[1], tree, json.loads(read("consistency.json"))["proofs"])
+        size = int(old.split("\n")[1])
+        prefix = open_checkpoint(old, keys_of)[1] if size <= tree[0] or old is not earlier else None
+        is_apart = old is earlier and size < tree[0] and size not in [proof["oldSize"] for proof in proofs]
+        sizes = "your checkpoint is of %d entries, the pack's tree has %d, and it shows no way between" % (size, tree[0])
+        apart = sizes if is_apart or not prefix else check_prefix(prefix, tree, proofs)
     for line in (line for n in names if n.startswith("entries/") for line in read(n).split(b"\n")[:-1]):
         seq, leaf = before[0] + 1 if before else statement["firstSeq"], sha256(b"\0", line)
         try:
@@ -135,14 +132,17 @@ def verify(pack, pinned, earlier):  # FORMAT 16
     said = [statement[name] for name in ("count", "firstSeq", "lastSeq", "gapFree")]
     if seqs != sorted(set(seqs)) or said != [len(seqs), seqs[0], seqs[-1], seqs[-1] - seqs[0] + 1 == len(seqs)]:
         found.append("the entries are not those of the statement")
-    return found, "%d entries of %s, tree of %d, root %s" % (len(seqs), origin, tree[0], base64.b64encode(tree[1]).decode())
+    root = base64.b64encode(tree[1]).decode()
+    return found, apart, "%d entries of %s, tree of %d, root %s" % (len(seqs), origin, tree[0], root)
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4): sys.exit(print(__doc__) or (0 if sys.argv[1:] in (["-h"], ["--help"]) else 2))
     try:
         text = open(sys.argv[2]).read().strip() if os.path.exists(sys.argv[2]) else sys.argv[2]
+        if not text.startswith("{") and text.count("+") < 2: raise OSError("KEY is no file, and neither a vkey nor a JWK")
         key = from64(json.loads(text)["x"]) if text.startswith("{") else from64(text.split("+", 2)[2], False)[1:]
-        findings, summary = verify(sys.argv[1], key, open(sys.argv[3]).read() if len(sys.argv) > 3 else None)
+        findings, apart, summary = verify(sys.argv[1], key, open(sys.argv[3]).read() if len(sys.argv) > 3 else None)
     except Exception as problem:
-        sys.exit(print("NOT CHECKED: %s" % problem) or (2 if isinstance(problem, (OSError, IndexError)) else 1))
-    print("\n".join(findings + [("BROKEN: " if findings else "OK: ") + summary]))
-    sys.exit(len(findings) > 0)
+        sys.exit(print("NOT CHECKED: %s" % problem) or (2 if isinstance(problem, OSError) else 1))
+    word = "BROKEN: " if findings else "NOT COMPARED: %s\nin itself: " % apart if apart else "OK: "
+    sys.exit(print("\n".join(findings + [word + summary])) or (1 if findings else 2 if apart else 0))

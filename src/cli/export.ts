@@ -2,19 +2,21 @@
 // checks without us. With --leaves the leaves alone, one compact JWS a line. Both stream, whatever their size. A pack
 // that is too large for one file is made in parts: --from where the last one ended.
 
-import { createWriteStream, readFileSync } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import { PROGRAM } from "../config/version.ts";
-import type { EvidenceQuery } from "../ledger/evidence/statement.ts";
+import type { EvidenceQuery, Statement } from "../ledger/evidence/statement.ts";
 import { writeEvidence } from "../ledger/evidence/writeEvidence.ts";
 import { parseCheckpoint } from "../ledger/note/checkpoint.ts";
 import { parseNote } from "../ledger/note/note.ts";
 import { nodeSha256 } from "../nodeCrypto.ts";
 import { DatabaseEvidence } from "../storage/evidenceSource.ts";
+import { readGiven } from "./givenFile.ts";
 import { type LedgerSource, openLedgerSource, type SourceOptions } from "./ledgerSource.ts";
+import { printable } from "./printable.ts";
 
 interface ExportOptions extends SourceOptions {
   from?: number;
@@ -25,6 +27,13 @@ interface ExportOptions extends SourceOptions {
   checkpoint?: string[];
   leaves?: true;
   out?: string;
+}
+
+/** What was written, as far as it is known by now. */
+interface Made {
+  leaves: number;
+  /** Of a pack. */
+  statement?: Statement;
 }
 
 const TIMEOUT_MS = 120_000;
@@ -51,14 +60,18 @@ export function registerExport(program: Command): void {
     .option("--checkpoint <file...>", "checkpoints the auditor has: the pack proves that it continues them")
     .option("--leaves", "only the entries from the first on, one compact JWS a line; no proofs")
     .option("--out <file>", "file to make; must not exist (default: standard output)")
-    .action(async (options: ExportOptions) => {
+    .action(async (options: ExportOptions, command: Command) => {
       const query = readQuery(options);
       if (options.leaves !== true && options.out === undefined && process.stdout.isTTY)
         throw new Error("a pack is not for a terminal: give --out FILE");
       const source = await openLedgerSource(options);
+      const made: Made = { leaves: 0 };
       try {
-        const chunks = options.leaves === true ? leaves(source) : readPack(source, query, options);
+        const chunks =
+          options.leaves === true ? leaves(source, made) : readPack(source, query, options, made);
         await write(Readable.from(chunks), options.out);
+        // Standard output may be the pack itself.
+        command.configureOutput().writeErr?.(`${options.out ?? "standard output"}: ${describeMade(made)}\n`);
       } finally {
         await source.close();
       }
@@ -69,6 +82,7 @@ async function* readPack(
   source: LedgerSource,
   query: EvidenceQuery,
   options: ExportOptions,
+  made: Made,
 ): AsyncGenerator<Uint8Array> {
   const { name, address, origin, pinned, tree, opener } = source;
   const settings = {
@@ -86,6 +100,9 @@ async function* readPack(
       madeBy: PROGRAM,
       now: Date.now(),
       digest: nodeSha256,
+      onStatement: (statement) => {
+        made.statement = statement;
+      },
       earlierSizes: (options.checkpoint ?? []).map(readSize),
       ...withoutAttachments(options.attachments, opener !== undefined),
     });
@@ -99,8 +116,23 @@ function withoutAttachments(isWanted: boolean, canOpen: boolean): { withoutAttac
   return canOpen ? {} : { withoutAttachments: "sealed, and whoever exported did not have the key" };
 }
 
-async function* leaves({ reader }: LedgerSource): AsyncGenerator<string> {
-  for await (const { leaf } of reader.all(false)) yield `${leaf}\n`;
+async function* leaves({ reader }: LedgerSource, made: Made): AsyncGenerator<string> {
+  for await (const { leaf } of reader.all(false)) {
+    made.leaves++;
+    yield `${leaf}\n`;
+  }
+}
+
+/** For whoever made it, and will hand it to somebody: above all whether it names people. */
+function describeMade({ statement, leaves }: Made): string {
+  if (!statement) return `${leaves} leaves, without attachments, so without personal data in clear`;
+  const { count, firstSeq, lastSeq, query, checkpoints, attachments } = statement;
+  const what =
+    query.kind === "range"
+      ? `entries ${firstSeq} to ${lastSeq}`
+      : `${count} entries of ${query.kind === "transaction" ? `transaction ${query.txn}` : `${query.resourceType} ${query.resourceId}`}, from ${firstSeq} to ${lastSeq}`;
+  const personal = attachments === "included" ? "holds personal data" : "without attachments";
+  return `${printable(what)}, proved in a tree of ${checkpoints.last} entries; ${personal}`;
 }
 
 async function write(chunks: Readable, out: string | undefined): Promise<void> {
@@ -142,7 +174,7 @@ function readQuery({ from, to, txn, account, leaves: isLeaves }: ExportOptions):
 }
 
 function readSize(file: string): number {
-  const note = parseNote(readFileSync(file));
+  const note = parseNote(readGiven("--checkpoint", file));
   const checkpoint = typeof note === "string" ? note : parseCheckpoint(note.text);
   if (typeof checkpoint === "string") throw new Error(`--checkpoint ${file}: ${checkpoint}`);
   return checkpoint.size;

@@ -8,6 +8,7 @@ import { type CredentialScope, credentialState, type Reach, ROLES, type Role } f
 import { addCredential, listCredentials, revokeCredential } from "../auth/credentialFile.ts";
 import { readLastUse } from "../auth/credentialStore.ts";
 import { addSignInLink, linkState, listSignInLinks, revokeSignInLink } from "../auth/session/signInLink.ts";
+import { commandName } from "../config/commandName.ts";
 import { NAME_PATTERN, NAME_RULE } from "../config/leaves.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
@@ -124,7 +125,7 @@ export function registerToken(program: Command): void {
       const { writeOut } = command.configureOutput();
       if (options.json) writeOut?.(`${JSON.stringify(credentials, null, 2)}\n`);
       else if (credentials.length + signIns.length === 0)
-        writeOut?.("No credential yet: scimseal token mint makes one.\n");
+        writeOut?.(`No credential yet: ${commandName()} token mint makes one.\n`);
       else {
         const header = ["ID", "PREFIX", "STATE", "FOR", "NAME", "CREATED", "EXPIRES", "LAST USE"];
         const rows = credentials.map((credential) => [

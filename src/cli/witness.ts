@@ -102,7 +102,12 @@ export async function startWitness(settings: WitnessSettings, log: WitnessLog): 
     const server = createWitnessServer(new Witness({ signer, logs, stateDir, now: Date.now, log }));
     await new Promise<void>((done, reject) => {
       server.once("error", (cause) =>
-        reject(new Error(`cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
+        reject(
+          new Error(
+            `cannot listen on ${host}:${port}: ${cause.message}; say another address: --listen ${host}:0 takes a free port`,
+            { cause },
+          ),
+        ),
       );
       server.listen({ host, port }, done);
     });

@@ -187,7 +187,9 @@ export class Pipeline {
       return await ledger.append(draft);
     } catch (cause) {
       if (!(cause instanceof AppendError)) throw cause;
-      throw new Refusal(code, undefined, { cause, status: this.#context.failClosed.status });
+      const { status } = this.#context.failClosed;
+      if (code === "ledger_unavailable") throw Refusal.ledgerUnavailable(cause, status);
+      throw new Refusal(code, undefined, { cause, status });
     }
   }
 

@@ -4,6 +4,7 @@
 // 404 as "gone" and creates the account again.
 
 import { formatScimError, type ScimType } from "../scim/error.ts";
+import type { AppendError } from "../storage/writer/appendError.ts";
 
 interface RefusalKind {
   status: number;
@@ -81,7 +82,7 @@ const KINDS = {
   shutting_down: { status: 503, text: "The proxy is stopping. Retry; nothing was forwarded." },
   ledger_unavailable: {
     status: 503,
-    text: "The audit record could not be written, so nothing was forwarded. Retry later.",
+    text: "The audit record could not be written, so nothing was forwarded.",
   },
   outcome_not_recorded: {
     status: 503,
@@ -114,6 +115,10 @@ const KINDS = {
   internal_error: { status: 500, text: "The proxy failed; see its log.", close: true },
 } as const satisfies Record<string, RefusalKind>;
 
+const RETRY = "Retry later.";
+const UNTIL_ACKNOWLEDGED =
+  "An alarm about the ledger is open, and no change is taken until whoever runs the proxy has looked into it and acknowledged it; before that every retry gets this answer.";
+
 export type RefusalCode = keyof typeof KINDS;
 export const REFUSAL_CODES = Object.keys(KINDS) as readonly RefusalCode[];
 
@@ -137,6 +142,12 @@ export class Refusal extends Error {
     this.close = kind.close ?? false;
     this.scimType = kind.scimType;
     this.headers = kind.headers ?? {};
+  }
+
+  /** For what the ledger did not take before anything was forwarded. An open alarm does not go away by itself. */
+  static ledgerUnavailable(cause: AppendError, status: number): Refusal {
+    const note = cause.code === "tampered" ? UNTIL_ACKNOWLEDGED : RETRY;
+    return new Refusal("ledger_unavailable", note, { cause, status });
   }
 
   /** The SCIM error message (RFC 7644 §3.12). */

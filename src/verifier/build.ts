@@ -64,4 +64,7 @@ function hashOf(text: string): string {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await writeVerifier("dist/verifier.html");
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await writeVerifier("dist/verifier.html");
+  process.stderr.write("made dist/verifier.html: one file, to be opened in any browser\n");
+}

@@ -3,7 +3,7 @@
 // allows nothing but its own script and style. What it shows is put in as text.
 
 import type { PackFinding } from "../ledger/evidence/packFinding.ts";
-import { type PackReport, verifyPack } from "../ledger/evidence/verifyPack.ts";
+import { type PackJudgement, type PackReport, verifyPack } from "../ledger/evidence/verifyPack.ts";
 import type { PageDocument, PageElement, PageEvent, PageFile } from "./dom.ts";
 import { parsePinned } from "./pinned.ts";
 import { chooseVerifier } from "./signatures.ts";
@@ -21,6 +21,11 @@ interface Row {
 /** Rows kept for the table; a larger pack is checked all the same. */
 const MAX_ROWS = 100_000;
 const ROWS_A_PAGE = 250;
+/** How a verdict looks. */
+const KIND_OF = { ok: "good", broken: "bad", not_compared: "unsettled" } as const satisfies Record<
+  PackJudgement,
+  string
+>;
 
 let dropped: PageFile | undefined;
 let rows: Row[] = [];
@@ -122,7 +127,7 @@ function showProblem(problem: string): void {
 }
 
 function showReport(report: PackReport, verifierName: string): void {
-  showVerdict(describeVerdict(report), report.ok ? "good" : "bad");
+  showVerdict(describeVerdict(report), KIND_OF[report.judgement]);
   element("facts").replaceChildren(...describeFacts(report, verifierName).map((fact) => make("li", fact)));
   const findings = report.findings.map(({ seq, code, detail }) =>
     make("li", `${seq === undefined ? "The whole" : `Entry ${seq}`}: ${code}: ${detail}`),
@@ -133,7 +138,7 @@ function showReport(report: PackReport, verifierName: string): void {
   showRows(true);
 }
 
-function showVerdict(text: string, kind: "good" | "bad"): void {
+function showVerdict(text: string, kind: (typeof KIND_OF)[PackJudgement]): void {
   const verdict = element("verdict");
   element("result").hidden = false;
   verdict.textContent = text;

@@ -4,8 +4,10 @@ import type { Entry } from "../ledger/entry.ts";
 import type { PackReport } from "../ledger/evidence/verifyPack.ts";
 
 /** The heading. */
-export function describeVerdict({ ok, entries, findings, findingsLeftOut }: PackReport): string {
-  if (ok) return `All is well: ${count(entries, "entry", "entries")} checked.`;
+export function describeVerdict({ judgement, entries, findings, findingsLeftOut }: PackReport): string {
+  if (judgement === "ok") return `All is well: ${count(entries, "entry", "entries")} checked.`;
+  if (judgement === "not_compared")
+    return `Not compared with your checkpoint. In the pack itself nothing is wrong: ${count(entries, "entry", "entries")} checked.`;
   const found = findings.length + findingsLeftOut;
   return `Not in order: ${count(found, "finding", "findings")} in ${count(entries, "entry", "entries")}.`;
 }
@@ -13,6 +15,7 @@ export function describeVerdict({ ok, entries, findings, findingsLeftOut }: Pack
 /** What the verdict stands on, and what it does not say. */
 export function describeFacts(report: PackReport, verifierName: string): string[] {
   const { origin, firstSeq, lastSeq, proved, attachments, sizes, root, earlier, rotations } = report;
+  const isApart = report.findings.some(({ code }) => code === "earlier_not_compared");
   const facts = [`Ledger: ${origin || "unknown"}.`];
   if (firstSeq !== undefined)
     facts.push(`Entries ${firstSeq} to ${lastSeq}; ${proved} are proved to be in the tree.`);
@@ -31,7 +34,9 @@ export function describeFacts(report: PackReport, verifierName: string): string[
       ? "Not compared with an earlier checkpoint: newer entries may have been cut off, or the ledger rewritten by whoever holds its key."
       : earlier.isContinued
         ? `It continues your checkpoint of ${count(earlier.size, "entry", "entries")}.`
-        : `It is not shown to continue your checkpoint of ${count(earlier.size, "entry", "entries")}.`,
+        : isApart
+          ? `It could not be compared with your checkpoint of ${count(earlier.size, "entry", "entries")}.`
+          : `It is not shown to continue your checkpoint of ${count(earlier.size, "entry", "entries")}.`,
   );
   facts.push(`${count(attachments, "attachment", "attachments")} checked.`);
   if (rotations > 0)

@@ -115,6 +115,10 @@ describe("in Chromium", () => {
     const earlier = ledger.checkpoints[4]?.note ?? "";
     expect(await check(page, await ledger.pack(), vkey, earlier)).toContain("All is well");
     expect(await factsOf(page)).toContain("It continues your checkpoint");
+    const cut = await ledger.pack({ query: { kind: "range", from: 200, to: 210 } });
+    expect(await check(page, cut, vkey, earlier)).toContain("Not compared with your checkpoint");
+    expect(await page.getAttribute("#verdict", "class")).toBe("unsettled");
+    expect(await page.textContent("#findings")).toContain("the pack has no proof about that tree");
     const other = new Published(ledger.chain.signer).add(150);
     other.publish();
     expect(await check(page, await other.pack(), vkey, earlier)).toContain("Not in order");

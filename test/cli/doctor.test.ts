@@ -1,5 +1,5 @@
 /** `scimseal doctor` against real files and real servers: what is wrong is found, named, and comes with a remedy. */
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,6 +8,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Check, errorText, judgeCertificate } from "../../src/cli/doctor/check.ts";
 import { checkNode, formatChecks, registerDoctor, runDoctor } from "../../src/cli/doctor/doctor.ts";
 import { createSetup } from "../../src/cli/setup/setup.ts";
+import { commandName } from "../../src/config/commandName.ts";
+import { saveKey } from "../../src/keys/keyFile.ts";
+import { formatPrivateJwk, generateKey } from "../../src/keys/signer.ts";
 import { runCommand } from "./run.ts";
 
 let base: string;
@@ -123,7 +126,39 @@ test("a configuration that cannot be read ends it there, with every problem", as
 test("credentials: none for a connector, and one that is about to end", async () => {
   await rm(path.join(base, "i/data/credentials.json"));
   expect(bad(await run())).toEqual([
-    expect.objectContaining({ name: "connector okta", remedy: "scimseal token mint --connector okta" }),
+    expect.objectContaining({
+      name: "connector okta",
+      remedy: `${commandName()} token mint --connector okta`,
+    }),
+  ]);
+});
+
+test("without --config it takes the demonstration's data directory, or says what to say", async () => {
+  const before = process.cwd();
+  try {
+    process.chdir(base);
+    const doctor = () => runCommand((program) => registerDoctor(program, async () => []), "doctor");
+    expect((await doctor()).error).toEqual(
+      new Error(
+        "say which installation: --config FILE, or --data-dir DIR of a demonstration (there is no .scimseal/scimseal.yaml here)",
+      ),
+    );
+    await rename(path.join(base, "i"), path.join(base, ".scimseal"));
+    expect((await doctor()).out).toContain("ok    configuration: .scimseal/scimseal.yaml");
+  } finally {
+    process.chdir(before);
+  }
+});
+
+test("what the ledger says of its key replaces what the files alone say", async () => {
+  await rename(path.join(base, "i/keys/main.jwk"), path.join(base, "old"));
+  await saveKey(path.join(base, "i/keys/main.jwk"), formatPrivateJwk(generateKey()));
+  expect(bad(await run())).toEqual([expect.objectContaining({ name: "ledger main: keys", status: "warn" })]);
+  const judged = await runDoctor(config, async () => [
+    { name: "ledger main: keys", status: "ok", detail: "introduced" },
+  ]);
+  expect(judged.filter(({ name }) => name === "ledger main: keys")).toEqual([
+    expect.objectContaining({ status: "ok" }),
   ]);
 });
 

@@ -3,9 +3,12 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { takeApart } from "../ledger/evidence/packs.ts";
+import { registerExport } from "../../src/cli/export.ts";
+import { changeText, nameOf, takeApart } from "../ledger/evidence/packs.ts";
+import { passMany, publish } from "../monitor/publisher/publisherHarness.ts";
 import { dropDatabase, makeDatabase, querySql, type TestDatabase } from "../storage/writerHarness.ts";
 import { makePublished, type PublishedLedger, run, saveCheckpoint, verifyJson } from "./publishedLedger.ts";
+import { runCommand } from "./run.ts";
 
 let database: TestDatabase;
 let ledger: PublishedLedger;
@@ -52,12 +55,68 @@ test("a range, and the next one from where it ended, with an earlier checkpoint 
   expect((await verifyPack(first)).report).toMatchObject({ ok: true, entries: 300 });
   expect((await verifyPack(second)).report).toMatchObject({ ok: true, entries: 301, firstSeq: 300 });
   const early = await saveCheckpoint(ledger, database, 1);
-  expect((await verifyPack(second, "--checkpoint", early)).codes).toEqual(["earlier_not_compared"]);
+  const apart = await verifyPack(second, "--checkpoint", early);
+  expect(apart.codes).toEqual(["earlier_not_compared"]);
+  expect([apart.status, apart.report.judgement]).toEqual([2, "not_compared"]);
   const told = await exportPack("--from", "300", "--checkpoint", early);
   expect((await verifyPack(told, "--checkpoint", early)).report).toMatchObject({
     ok: true,
     earlier: { isContinued: true },
   });
+});
+
+test("a checkpoint of a later tree: not compared, and not broken unless something else is", async () => {
+  const growing = await makePublished(database, 20);
+  const old = join(growing.dir, "old.tar");
+  await run("export", "--config", growing.configFile, "--out", old, "--to", "9");
+  await passMany(await growing.writer(), 2);
+  const publisher = await publish(growing);
+  await publisher.reaches(growing.size + 4);
+  await publisher.publisher.stop();
+  const later = await saveCheckpoint(growing, database);
+  const check = (pack: string) =>
+    run("verify", "--pack", pack, "--key", growing.keyFile, "--checkpoint", later, "--threads", "2");
+  const { status, text } = await check(old);
+  expect([status, text.split("\n")[0]]).toEqual([
+    2,
+    expect.stringMatching(/^NOT COMPARED: your checkpoint is of 45 entries, and the pack's tree has 41: ask/),
+  ]);
+  expect(text).not.toMatch(/BROKEN|NOT SHOWN/);
+  const bad = join(growing.dir, "bad.tar");
+  await writeFile(
+    bad,
+    await changeText(await readFile(old), nameOf("entries", 0), (leaves) => leaves.replace(/.\n/, "_\n")),
+  );
+  const broken = await check(bad);
+  expect(broken.status).toBe(1);
+  expect(broken.text).toMatch(/^entry 0: .*\n(entry 0: .*\n)*BROKEN: \d finding\(s\) in 10 entries\./);
+  expect(broken.text).toContain("NOT COMPARED: your checkpoint");
+  // One that is made now is of the newest tree, wherever its range ends.
+  const now = join(growing.dir, "now.tar");
+  await run("export", "--config", growing.configFile, "--out", now, "--to", "9");
+  expect(await check(now)).toMatchObject({ status: 0, text: expect.stringContaining("It continues your") });
+});
+
+test("what was made is said on standard error: what of, of which tree, and whether it names people", async () => {
+  await exportPack("--to", "1");
+  const say = async (...args: string[]) => {
+    const out = join(ledger.dir, `said-${++count}`);
+    const { err } = await runCommand(
+      registerExport,
+      "export",
+      "--config",
+      ledger.configFile,
+      "--out",
+      out,
+      ...args,
+    );
+    return err.replace(out, "FILE");
+  };
+  expect(await say("--from", "3", "--to", "8")).toBe(
+    "FILE: entries 3 to 8, proved in a tree of 601 entries; holds personal data\n",
+  );
+  expect(await say("--to", "1", "--no-attachments")).toMatch(/; without attachments\n$/);
+  expect(await say("--leaves")).toMatch(/^FILE: 601 leaves, without attachments/);
 });
 
 test("a transaction, open or closed", async () => {

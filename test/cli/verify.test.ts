@@ -268,6 +268,23 @@ describe("what is asked for", () => {
       await expect(run("verify", flag, "x")).rejects.toThrow(`${flag} needs --key`);
   });
 
+  test("a file that is not there is said with the flag that named it", async () => {
+    const ledger = await makePublished(database, 1);
+    const { keyFile, dir } = ledger;
+    for (const flag of ["--pack", "--export"]) {
+      await expect(run("verify", flag, "gone.tar", "--key", keyFile)).rejects.toThrow(
+        new Error(`${flag} gone.tar: there is no such file`),
+      );
+      await expect(run("verify", flag, dir, "--key", keyFile)).rejects.toThrow("that is a directory");
+    }
+    const checkpoint = run("verify", "--config", ledger.configFile, "--checkpoint", "gone.txt");
+    await expect(checkpoint).rejects.toThrow("--checkpoint gone.txt: there is no such file");
+    const out = join(dir, "out.tar");
+    await expect(
+      run("export", "--config", ledger.configFile, "--checkpoint", "gone.txt", "--out", out),
+    ).rejects.toThrow("--checkpoint gone.txt: there is no such file");
+  });
+
   test("one thing at a time", async () => {
     await expect(run("verify", "--pack", "a", "--url", "b", "--key", "c")).rejects.toThrow("say one of");
     await expect(run("verify", "--url", "b", "--witness", "w")).rejects.toThrow("--witness is for --pack");

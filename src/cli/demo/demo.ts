@@ -8,14 +8,16 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { stringify } from "yaml";
-import { type App, startApp } from "../../app.ts";
+import { type App, PortTakenError, startApp } from "../../app.ts";
 import { addCredential } from "../../auth/credentialFile.ts";
 import { addSignInLink } from "../../auth/session/signInLink.ts";
 import { loadConfig } from "../../config/load.ts";
 import { saveKey } from "../../keys/keyFile.ts";
+import { loadPinned } from "../../keys/keyring.ts";
 import { generateSealingKey } from "../../keys/sealingKey.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../keys/signer.ts";
 import { generateTokenKey } from "../../keys/tokenKey.ts";
+import { formatVerifierKey, makeLogKey } from "../../ledger/note/verifierKey.ts";
 import { writeDurably } from "../../storage/embedded/file.ts";
 import { lockOwner } from "../../storage/embedded/lock.ts";
 import { createLog } from "../../telemetry/log.ts";
@@ -57,6 +59,8 @@ interface Secrets {
 }
 
 const LEDGER = "main";
+const ORIGIN = "demo.scimseal.example/main";
+const STATUS_TIMEOUT_MS = 10_000;
 
 /** Adds the command. */
 export function registerDemo(program: Command): void {
@@ -108,6 +112,11 @@ async function runDemo(options: DemoOptions): Promise<void> {
     app = await startApp(await loadConfig(configFile), log);
   } catch (cause) {
     await target.close();
+    if (cause instanceof PortTakenError)
+      throw new Error(
+        `${cause.message.replace(/;.*/, "")}; end what listens there, or take free ones: npm start -- --scim-port 0 --admin-port 0`,
+        { cause },
+      );
     throw cause;
   }
   const stopped = stopOnSignal(async () => {
@@ -133,12 +142,18 @@ async function runDemo(options: DemoOptions): Promise<void> {
   say(
     `Ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s: PostgreSQL, a SCIM target and the proxy are running.`,
   );
-  if (options.traffic) await play(scimBaseUrl, `${app.publicUrl}/entra/scim/v2`, secrets);
+  sayPinned(dataDir, options.dataDir);
+  // Behind an open alarm every write is refused, and a day of refusals would say nothing about why.
+  if (await sayAlarm(demo, options.dataDir)) {
+    if (options.traffic) say("\nThe day is not played.");
+  } else if (options.traffic && !(await play(scimBaseUrl, `${app.publicUrl}/entra/scim/v2`, secrets)))
+    await sayAlarm(demo, options.dataDir);
   sayHow(demo, options.dataDir);
   await stopped;
 }
 
-async function play(baseUrl: string, entraBaseUrl: string, secrets: Secrets): Promise<void> {
+/** False if an answer was not the expected one. */
+async function play(baseUrl: string, entraBaseUrl: string, secrets: Secrets): Promise<boolean> {
   const { playDay } = await import("../../demo/day.ts");
   say("\nA day of provisioning, through the proxy:");
   let unexpected = 0;
@@ -158,26 +173,73 @@ async function play(baseUrl: string, entraBaseUrl: string, secrets: Secrets): Pr
       ? "Every answer was the expected one."
       : `${unexpected} answer(s) were not the expected ones.`,
   );
+  return unexpected === 0;
+}
+
+/** The key to verify with, from the file that was made before the ledger began: nothing that the server says. */
+function sayPinned(dataDir: string, shownDir: string): void {
+  const file = join("keys", "main.genesis.pub.jwk");
+  const [key] = loadPinned([join(dataDir, file)]);
+  if (!key) throw new Error(`${join(dataDir, file)} holds no key`);
+  say(`Pinned key ${formatVerifierKey(makeLogKey(ORIGIN, key.bytes))}   (file ${join(shownDir, file)})`);
+}
+
+/** Says what is open and what to do; false if no alarm about tampering is. */
+async function sayAlarm({ adminUrl, auditorToken }: DemoFile, dataDir: string): Promise<boolean> {
+  const response = await fetch(`${adminUrl}/audit/v1/status`, {
+    headers: { authorization: `Bearer ${auditorToken}` },
+    signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
+  });
+  if (!response.ok) throw new Error(`the admin listener answers ${response.status} to how the ledger is`);
+  // The shape of our own API.
+  const { ledgers } = (await response.json()) as { ledgers: LedgerStatus[] };
+  const [broken] = ledgers.filter(({ state }) => state === "broken");
+  if (!broken) return false;
+  const codes = [...new Set(broken.alarms.filter(({ isTamper }) => isTamper).map(({ code }) => code))];
+  const place = broken.brokenAt === null ? "" : ` at #${broken.brokenAt}`;
+  say(`
+Ledger ${broken.name} is BROKEN${place} (${codes.join(", ")}), and the alarm is open: writes are refused (503).
+Take note of it, which is an entry too, and writes go on (verify stays BROKEN, for good):
+  npx scimseal doctor --acknowledge${where(dataDir)}
+or stop this and begin anew:
+  rm -rf ${quoted(dataDir)}`);
+  return true;
+}
+
+interface LedgerStatus {
+  name: string;
+  state: string;
+  brokenAt: number | null;
+  alarms: { code: string; isTamper: boolean }[];
+}
+
+/** The option that follow-up commands need. */
+function where(dataDir: string): string {
+  return dataDir === DEFAULT_DATA_DIR ? "" : ` --data-dir ${quoted(dataDir)}`;
+}
+
+/** As a POSIX shell takes it for one word. */
+function quoted(text: string): string {
+  return /^[\w./+:@%,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function sayHow(demo: DemoFile, dataDir: string): void {
-  const where = dataDir === DEFAULT_DATA_DIR ? "" : ` --data-dir ${dataDir}`;
   say(`
 SCIM base URL  ${demo.scimBaseUrl}
 Client token   ${demo.clientToken}
-Dashboard      ${demo.dashboardUrl}   (works once; another: npx scimseal token signin --role admin --data-dir ${dataDir} --url ${demo.adminUrl})
+Dashboard      ${demo.dashboardUrl}   (works once; another: npx scimseal token signin --role admin --data-dir ${quoted(dataDir)} --url ${demo.adminUrl})
 Admin          ${demo.adminUrl}   (/healthz /readyz /metrics /audit/v1/entries)
 Auditor token  ${demo.auditorToken}
 
 Create a user:
   curl -sS -X POST ${demo.scimBaseUrl}/Users -H 'Authorization: Bearer ${demo.clientToken}' -H 'Content-Type: application/scim+json' -d '{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"new.${randomBytes(3).toString("hex")}@example.com","active":true}'
 
-See its record, then check the whole ledger:
-  curl -sS '${demo.adminUrl}/audit/v1/entries?limit=10' -H 'Authorization: Bearer ${demo.auditorToken}'
-  npx scimseal verify${where}
+See its record, request and outcome in one line, then check the whole ledger:
+  curl -sS '${demo.adminUrl}/audit/v1/transactions?limit=1' -H 'Authorization: Bearer ${demo.auditorToken}'
+  npx scimseal verify${where(dataDir)}
 
 Edit an old entry behind its back, and see the alarm:
-  npx scimseal demo tamper${where}
+  npx scimseal demo tamper${where(dataDir)}
 
 Ctrl-C stops everything.`);
 }
@@ -235,7 +297,7 @@ async function writeConfig(dataDir: string, options: DemoOptions, targetUrl: str
     admin: { listen: { port: options.adminPort } },
     ledgers: {
       [LEDGER]: {
-        origin: "demo.scimseal.example/main",
+        origin: ORIGIN,
         signingKey: { file: "keys/main.jwk" },
         pinnedKeys: ["keys/main.genesis.pub.jwk"],
         tokenKey: { file: "keys/main.token.key" },

@@ -1,12 +1,14 @@
 // `scimseal demo tamper`: does to a running demonstration what nobody should, and shows that it does not stay unseen.
-// As the database's superuser it switches the append-only trigger off, changes one letter of an old entry and switches
-// the trigger on again, all in one transaction that leaves no other trace; then it waits for the alarm, which comes
+// As the database's superuser it switches the append-only trigger off, changes one letter of an old entry, in the name of
+// who asked for it, and switches the trigger on again, all in one transaction that leaves no other trace; then it waits for the alarm, which comes
 // from the monitor of the running instance and is read from the ledger itself.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { hashLeaf } from "../../ledger/hash.ts";
 import { parseAlarmEvent } from "../../monitor/alarm/alarmEvent.ts";
+import { nodeSha256 } from "../../nodeCrypto.ts";
 import { connect } from "../../storage/postgres.ts";
 import { partitionName, schemaOf } from "../../storage/schema.ts";
 import type { DemoFile } from "./demo.ts";
@@ -29,9 +31,10 @@ export interface SeenAlarm {
 /** Edits, waits, and tells. False if no alarm came in time. Throws if no demonstration runs there. */
 export async function tamperDemo(dataDir: string, say: (text: string) => void): Promise<boolean> {
   const demo = await readDemoFile(dataDir);
-  const { seq, head } = await editOldEntry(demo);
+  const { edit, head } = await editOldEntry(demo);
+  const { seq, before, after } = edit;
   say(
-    `Entry ${seq} of ledger ${demo.ledger} was edited by the database's superuser: one letter, the trigger off and on again.`,
+    `Entry ${seq} of ledger ${demo.ledger} was edited by the database's superuser: who asked for that change was "${before}", and reads "${after}" now. One letter, the trigger off and on again.`,
   );
   const seen = await waitForAlarm(demo, head, seq);
   if (!seen) {
@@ -66,32 +69,57 @@ async function readDemoFile(dataDir: string): Promise<Needed> {
   return JSON.parse(text) as Needed;
 }
 
-/** Changes one letter in an entry from the older half; also the newest seq before that. */
+/** What was done: `before` stood in entry `seq`, and `after` does now. */
+export interface Edit {
+  seq: number;
+  before: string;
+  after: string;
+}
+
+/** Changes who asked for a change of the older half, by one letter; also the newest seq before that. */
 export async function editOldEntry(
   demo: Pick<Needed, "databaseSuperuserUrl" | "ledger">,
-): Promise<{ seq: number; head: number }> {
+): Promise<{ edit: Edit; head: number }> {
   const schema = schemaOf(demo.ledger);
   const address = { connectionString: demo.databaseSuperuserUrl, requireSync: [] };
   const client = await connect(address, "scimseal demo tamper", TIMEOUT_MS);
   try {
-    const { rows } = await client.query<{ seq: string; head: string }>(
-      `SELECT seq, head FROM ${schema}.entry, (SELECT max(seq) AS head FROM ${schema}.entry) newest
+    const { rows } = await client.query<{ seq: string; leaf: string; head: string }>(
+      `SELECT seq, leaf, head FROM ${schema}.entry, (SELECT max(seq) AS head FROM ${schema}.entry) newest
         WHERE type = 'request' AND seq <= head / 2 ORDER BY random() LIMIT 1`,
     );
     const [row] = rows;
     if (!row)
       throw new Error("the ledger has no old request entry yet: let the demonstration play its day first");
+    const { leaf, before, after } = renameClient(row.leaf);
     const partition = `${schema}.${partitionName("entry", Number(row.seq))}`;
-    await client.query(`BEGIN;
-      ALTER TABLE ${partition} DISABLE TRIGGER append_only_rows;
-      UPDATE ${partition} SET leaf = overlay(leaf placing (CASE substr(leaf, 400, 1) WHEN 'A' THEN 'B' ELSE 'A' END) from 400)
-        WHERE seq = ${Number(row.seq)};
-      ALTER TABLE ${partition} ENABLE ALWAYS TRIGGER append_only_rows;
-      COMMIT`);
-    return { seq: Number(row.seq), head: Number(row.head) };
+    await client.query("BEGIN");
+    await client.query(`ALTER TABLE ${partition} DISABLE TRIGGER append_only_rows`);
+    // The hash beside the leaf is made to fit: who covers his traces would not forget it.
+    const hash = hashLeaf(Buffer.from(leaf), nodeSha256);
+    await client.query(`UPDATE ${partition} SET leaf = $1, leaf_hash = $2 WHERE seq = $3`, [
+      leaf,
+      hash,
+      row.seq,
+    ]);
+    await client.query(`ALTER TABLE ${partition} ENABLE ALWAYS TRIGGER append_only_rows`);
+    await client.query("COMMIT");
+    return { edit: { seq: Number(row.seq), before, after }, head: Number(row.head) };
   } finally {
     await client.end();
   }
+}
+
+/** The leaf of a request with another last letter in the name of its client; all else, and the signature, as it was. */
+export function renameClient(leaf: string): { leaf: string; before: string; after: string } {
+  const [header, payload = "", signature] = leaf.split(".");
+  const text = Buffer.from(payload, "base64url").toString();
+  const before = /"actor":\{"client":"([^"\\]*[a-z0-9])"/.exec(text)?.[1];
+  if (before === undefined)
+    throw new Error("the entry names no client whose letter could be changed: try again");
+  const after = before.replace(/.$/, (last) => (last === "a" ? "e" : "a"));
+  const edited = text.replace(`"actor":{"client":"${before}"`, `"actor":{"client":"${after}"`);
+  return { leaf: `${header}.${Buffer.from(edited).toString("base64url")}.${signature}`, before, after };
 }
 
 async function waitForAlarm(demo: Needed, head: number, edited: number): Promise<SeenAlarm | undefined> {

@@ -12,7 +12,13 @@ import type { Config } from "../../config/schema.ts";
 import { printable } from "../printable.ts";
 import { isNodeSupported, MINIMUM_NODE } from "../runtime.ts";
 import { type Check, errorText, fail, judgeCertificate, ok, warn } from "./check.ts";
-import { type AcknowledgeOptions, acknowledgeAlarms, formatAcknowledgements } from "./doctorAcknowledge.ts";
+import { configFileOf } from "./configFile.ts";
+import {
+  type AcknowledgeOptions,
+  acknowledgeAlarms,
+  describeResumption,
+  formatAcknowledgements,
+} from "./doctorAcknowledge.ts";
 import { checkCredentials, checkDataDir, checkKeys, checkListeners } from "./doctorFiles.ts";
 import { probeTarget } from "./targetProbe.ts";
 
@@ -37,10 +43,7 @@ export function registerDoctor(program: Command, checkDatabase: CheckDatabase): 
     )
     .option("--config <file>", "configuration file")
     .option("--acknowledge", "take note of the open alarms, by an entry in the ledger; checks nothing")
-    .option(
-      "--data-dir <dir>",
-      "with --acknowledge: the data directory of a demonstration, instead of --config",
-    )
+    .option("--data-dir <dir>", "data directory of a demonstration, instead of --config (default: .scimseal)")
     .option("--alarm <id>", "with --acknowledge: this alarm only")
     .option("--json", "as JSON")
     .action(async (options: DoctorOptions, command: Command) => {
@@ -49,13 +52,12 @@ export function registerDoctor(program: Command, checkDatabase: CheckDatabase): 
       if (options.acknowledge) {
         const done = await acknowledgeAlarms(options);
         write(formatAcknowledgements(done), done);
+        // A program can ask /readyz itself; a person wants to know before trying.
+        if (!options.json) write(await describeResumption(options, done), done);
         return;
       }
-      if (options.dataDir !== undefined || options.alarm !== undefined)
-        command.error("error: --data-dir and --alarm go with --acknowledge");
-      if (options.config === undefined)
-        command.error("error: required option '--config <file>' not specified");
-      const checks = await runDoctor(options.config, checkDatabase);
+      if (options.alarm !== undefined) command.error("error: --alarm goes with --acknowledge");
+      const checks = await runDoctor(configFileOf(options), checkDatabase);
       write(formatChecks(checks), checks);
       if (checks.some(({ status }) => status === "fail")) process.exitCode = 1;
     });
@@ -67,17 +69,23 @@ export async function runDoctor(file: string, checkDatabase: CheckDatabase): Pro
   const { config, problems } = await readConfig(file);
   checks.push(...problems);
   if (config === undefined) return checks;
-  const rest = await Promise.all([
-    checkDataDir(config),
+  const [keys, database, ...rest] = await Promise.all([
     checkKeys(config),
+    guarded("database", checkDatabase(config)),
+    checkDataDir(config),
     checkListeners(config),
     checkCredentials(config),
-    guarded("database", checkDatabase(config)),
     ...Object.entries(config.connectors).map(([name, { target }]) =>
       guarded(`connector ${name}: target`, checkTarget(name, target)),
     ),
   ]);
-  return checks.concat(...rest);
+  // What the ledger itself says of its keys is better founded than what their files alone do.
+  const judged = new Set(database.map(({ name }) => name));
+  return checks.concat(
+    keys.filter(({ name }) => !judged.has(name)),
+    database,
+    ...rest,
+  );
 }
 
 /** One line a check, and the remedy under what is not well. */

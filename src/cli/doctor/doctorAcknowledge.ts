@@ -2,25 +2,21 @@
 // entry of the ledger like everything else, so nobody can do it in silence: the command appends it as the writer, with
 // the ledger's key, beside running instances, which learn of it from the ledger within seconds.
 
-import { join } from "node:path";
+import { commandName } from "../../config/commandName.ts";
 import { loadConfig } from "../../config/load.ts";
-import { loadPinned } from "../../keys/keyring.ts";
 import { addressesOf, writerSettings } from "../../ledgers.ts";
 import { createWriter } from "../../ledgerWriter.ts";
-import { formatAcknowledged, openAlarms } from "../../monitor/alarm/alarmEvent.ts";
-import { readHistory } from "../../monitor/monitorEvents.ts";
+import { isTamper } from "../../monitor/alarm/alarm.ts";
+import { formatAcknowledged } from "../../monitor/alarm/alarmEvent.ts";
 import { openEmbedded } from "../../storage/embedded/embedded.ts";
-import { MonitorDatabase } from "../../storage/monitorDatabase.ts";
+import { awaitWrites, USUAL_SECONDS } from "./awaitWrites.ts";
+import { configFileOf, type PlaceOptions } from "./configFile.ts";
+import { openOf, readLedgerHistory } from "./doctorLedger.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
-const TIMEOUT_MS = 10_000;
-/** What `scimseal demo` names its configuration file in its data directory. */
-const CONFIG_IN_DATA_DIR = "scimseal.yaml";
+const WAIT_MS = 10_000;
 
-export interface AcknowledgeOptions {
-  config?: string;
-  /** A data directory that holds its configuration file, such as the demonstration's. */
-  dataDir?: string;
+export interface AcknowledgeOptions extends PlaceOptions {
   /** Only this alarm; left out: all that are open, of every ledger. */
   alarm?: string;
 }
@@ -45,13 +41,8 @@ export async function acknowledgeAlarms(options: AcknowledgeOptions): Promise<Ac
     const done: Acknowledged[] = [];
     for (const [name, ledger] of Object.entries(config.ledgers)) {
       const addresses = addressesOf(ledger.database ?? config.database, embedded?.urls);
-      const pinned = loadPinned(ledger.pinnedKeys);
-      const database = new MonitorDatabase(name, addresses.reader, { timeoutMs: TIMEOUT_MS });
-      const history = await readHistory((after, limit) => database.events(after, limit), {
-        origin: ledger.origin,
-        pinned,
-      }).finally(() => database.close());
-      const open = openAlarms(history.alarms.map(({ event }) => event)).filter(
+      const history = await readLedgerHistory(name, ledger, addresses.reader);
+      const open = openOf(history).filter(
         ({ alarm }) => options.alarm === undefined || alarm === options.alarm,
       );
       if (open.length === 0) continue;
@@ -87,11 +78,26 @@ export function formatAcknowledgements(done: readonly Acknowledged[]): string {
     const place = at === undefined ? "" : ` at entry ${at}`;
     return `acknowledged  ledger ${ledger}: ${code}${place} (alarm ${alarm})\n`;
   });
-  return `${lines.join("")}\nRecorded in the ledger; running instances take writes again within seconds.\n`;
+  return `${lines.join("")}\nRecorded in the ledger.\n`;
 }
 
-function configFileOf({ config, dataDir }: AcknowledgeOptions): string {
-  if (config !== undefined) return config;
-  if (dataDir !== undefined) return join(dataDir, CONFIG_IN_DATA_DIR);
-  throw new Error("say whose alarms: --config FILE, or --data-dir DIR of a demonstration");
+/** Waits some seconds for the instance to take writes again, and says what came of it, for people. */
+export async function describeResumption(
+  options: AcknowledgeOptions,
+  done: readonly Acknowledged[],
+  waitMs = WAIT_MS,
+): Promise<string> {
+  const ledgers = [...new Set(done.filter(({ code }) => isTamper(code)).map(({ ledger }) => ledger))];
+  if (ledgers.length === 0) return "";
+  const config = await loadConfig(configFileOf(options), { secrets: "deferred" });
+  const { state, url } = await awaitWrites(config, ledgers, waitMs);
+  const at = url === undefined ? "" : ` at ${url}`;
+  switch (state) {
+    case "taken":
+      return `Writes are taken again, says the instance${at}.\n`;
+    case "refused":
+      return `Writes are still refused, says the instance${at}: see there why; ${commandName()} doctor shows the alarms that are open.\n`;
+    case "unseen":
+      return `No instance answers${at}. One that runs takes writes again within about ${USUAL_SECONDS} s.\n`;
+  }
 }

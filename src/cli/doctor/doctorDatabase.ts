@@ -1,6 +1,7 @@
 // The database's part of `scimseal doctor`: reachable, durable, the tables there, roles that can do no more than they
-// must, clocks that agree.
+// must, clocks that agree; and what the ledger in it says of its alarms and keys.
 
+import { commandName } from "../../config/commandName.ts";
 import type { Config } from "../../config/schema.ts";
 import { loadSealingKey, SealError } from "../../keys/sealingKey.ts";
 import { addressesOf } from "../../ledgers.ts";
@@ -8,6 +9,7 @@ import { hasCluster } from "../../storage/embedded/cluster.ts";
 import { openEmbedded } from "../../storage/embedded/embedded.ts";
 import { type DatabaseFacts, inspectDatabase } from "../../storage/inspect.ts";
 import { type Check, errorText, fail, ok, warn } from "./check.ts";
+import { checkHistory } from "./doctorLedger.ts";
 
 const OLDEST_POSTGRES = 140_000;
 const CLOCK_TOLERANCE_MS = 2_000;
@@ -35,6 +37,10 @@ export async function checkDatabase(config: Config): Promise<Check[]> {
           ...judge(label, facts, canMigrate),
           ...judgeSealing(`ledger ${name}: sealing key`, facts, ledger),
         );
+        if (facts.schemaProblem === undefined) {
+          const commandLine = (command: string) => `${commandName()} ${command} --config ${config.file}`;
+          checks.push(...(await checkHistory(name, ledger, addresses.reader, commandLine)));
+        }
       } catch (cause) {
         checks.push(fail(label, errorText(cause), "check database.url, the network and the server's log"));
       }

@@ -4,6 +4,7 @@ import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { credentialState } from "../../auth/credential.ts";
 import { listCredentials } from "../../auth/credentialFile.ts";
 import { isLoopbackHost } from "../../config/address.ts";
+import { commandName } from "../../config/commandName.ts";
 import { errorCode } from "../../config/privateFile.ts";
 import type { Config, LedgerConfig } from "../../config/schema.ts";
 import { loadPinned } from "../../keys/keyring.ts";
@@ -29,7 +30,7 @@ export function checkDataDir({ dataDir }: Config): Check[] {
       warn(
         name,
         `${dataDir} does not exist yet`,
-        "scimseal serve makes it, and scimseal token mint puts tokens there",
+        `${commandName()} serve makes it, and ${commandName()} token mint puts tokens there`,
       ),
     ];
   }
@@ -60,7 +61,7 @@ function checkLedgerKeys(name: string, config: LedgerConfig): Check[] {
   if (pinned.value?.some((key) => key.kid === kid))
     return [ok(`${name}: keys`, `signs with ${kid}, which is pinned`)];
   // After a rotation this is right: the ledger itself leads from the pinned key to the new one.
-  const remedy = "right after a rotation; otherwise scimseal verify will not trust what is signed now";
+  const remedy = `right after a rotation; otherwise ${commandName()} verify will not trust what is signed now`;
   return [warn(`${name}: keys`, `signs with ${kid}, which is not pinned`, remedy)];
 }
 
@@ -124,7 +125,11 @@ export async function checkCredentials({ dataDir, connectors }: Config): Promise
     );
     if (!minted && clients.basic.length + clients.jwt.length + clients.oauth.length === 0) {
       checks.push(
-        warn(`connector ${connector}`, "has no client", `scimseal token mint --connector ${connector}`),
+        warn(
+          `connector ${connector}`,
+          "has no client",
+          `${commandName()} token mint --connector ${connector}`,
+        ),
       );
     }
   }

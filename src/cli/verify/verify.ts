@@ -2,7 +2,7 @@
 // or its leaves; with keys pinned outside of it. Exit status 0 only if all is well, 1 if something was found, 2 if it
 // could not be checked.
 
-import { createReadStream, readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { fastVerify } from "../../keys/fastVerify.ts";
@@ -10,6 +10,7 @@ import type { ExpectedCheckpoint } from "../../ledger/evidence/treeAudit.ts";
 import { verifyPack } from "../../ledger/evidence/verifyPack.ts";
 import { LedgerVerifier } from "../../ledger/verify.ts";
 import { nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
+import { readGiven, requireFile } from "../givenFile.ts";
 import { openLedgerSource, type SourceOptions } from "../ledgerSource.ts";
 import { readPinnedKeys, readWitnesses } from "./pinnedKeys.ts";
 import { PreparedRows } from "./preparedRows.ts";
@@ -100,7 +101,7 @@ async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
   const outside: ExpectedCheckpoint[] =
     options.checkpoint === undefined
       ? []
-      : [{ name: options.checkpoint, note: readFileSync(options.checkpoint, "utf8") }];
+      : [{ name: options.checkpoint, note: readGiven("--checkpoint", options.checkpoint) }];
   if (options.pack !== undefined) {
     const report = await checkPack(options.pack, options, outside[0]?.note, tools);
     return printReport(report, describePack(report), asJson);
@@ -113,7 +114,7 @@ async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
   }
   if (options.url !== undefined) {
     const { keys, origin } = pinnedOf(options, "--url");
-    const token = options.tokenFile && readFileSync(options.tokenFile, "utf8").trim();
+    const token = options.tokenFile && readGiven("--token-file", options.tokenFile).trim();
     const report = await verifyUrl({
       ...tools,
       url: options.url,
@@ -140,6 +141,7 @@ async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
 
 async function checkPack(file: string, options: VerifyOptions, earlier: string | undefined, tools: Tools) {
   const pinned = pinnedOf(options, "--pack");
+  requireFile("--pack", file);
   const origin = options.origin ?? pinned.origin;
   const witnesses = options.witness && readWitnesses(options.witness, options.witnessesNeeded);
   let done = 0;
@@ -157,6 +159,7 @@ async function checkPack(file: string, options: VerifyOptions, earlier: string |
 
 async function verifyLeaves(file: string, options: VerifyOptions, tools: Tools): Promise<LedgerReport> {
   const { keys } = pinnedOf(options, "--export");
+  requireFile("--export", file);
   const rows = new PreparedRows(tools.threads, keys);
   const verifier = new LedgerVerifier({ pinned: keys, verify: rows.verify, ...nodeCodec });
   for await (const row of rows.rows(readLines(file))) {

@@ -1,7 +1,7 @@
 // What the verifying commands report, in words and as JSON. A verdict says what it stands on: "OK" alone would hide
 // that nothing from outside was compared.
 
-import type { PackReport } from "../../ledger/evidence/verifyPack.ts";
+import type { PackJudgement, PackReport } from "../../ledger/evidence/verifyPack.ts";
 import { printable } from "../printable.ts";
 
 /** Something found; without `seq` it concerns the whole. */
@@ -43,10 +43,15 @@ export interface LinkReport extends Omit<TreeReport, "open" | "sealed"> {
   vouchedFor: number;
 }
 
-/** Writes a report to standard output and sets the exit status: 0 if all is well, 1 if not. */
-export function printReport(report: { ok: boolean }, words: string, asJson: boolean): void {
+/** Writes a report to standard output and sets the exit status: 0 if all is well, 1 if not, 2 if that is not decided. */
+export function printReport(
+  report: { ok: boolean; judgement?: PackJudgement },
+  words: string,
+  asJson: boolean,
+): void {
   process.stdout.write(asJson ? `${JSON.stringify(report, null, 2)}\n` : words);
-  process.exitCode = report.ok ? 0 : 1;
+  const isUndecided = report.judgement === "not_compared";
+  process.exitCode = report.ok ? 0 : isUndecided ? 2 : 1;
 }
 
 export function describeLedger(report: LedgerReport | TreeReport): string {
@@ -87,12 +92,18 @@ function describeTree({
 }
 
 export function describePack(report: PackReport): string {
-  const { ok, entries, proved, attachments, firstSeq, lastSeq, origin, sizes, root } = report;
-  const lines = [
-    ok
-      ? `OK: ${entries} entries of ${printable(origin)}, from ${firstSeq} to ${lastSeq}: every signature checked, ${proved} proved to be in the tree, ${attachments} attachment(s) checked.`
-      : `BROKEN: ${report.findings.length + report.findingsLeftOut} finding(s) in ${entries} entries.`,
-  ];
+  const { judgement, entries, proved, attachments, firstSeq, lastSeq, origin, sizes, root } = report;
+  // Told by a line of its own: it is nothing that is wrong with the pack.
+  const apart = report.findings.find(({ code }) => code === "earlier_not_compared");
+  const findings = report.findings.filter((finding) => finding !== apart);
+  const good = `${entries} entries of ${printable(origin)}, from ${firstSeq} to ${lastSeq}: every signature checked, ${proved} proved to be in the tree, ${attachments} attachment(s) checked.`;
+  const notCompared = apart && `NOT COMPARED: ${apart.detail}.`;
+  const verdicts: Record<PackJudgement, string> = {
+    ok: `OK: ${good}`,
+    broken: `BROKEN: ${findings.length + report.findingsLeftOut} finding(s) in ${entries} entries.`,
+    not_compared: `${notCompared}\nIn the pack itself nothing is wrong: ${good}`,
+  };
+  const lines = [verdicts[judgement]];
   if (sizes.last !== undefined)
     lines.push(`Tree: ${sizes.last} entries, root ${root}, signed by a pinned key.`);
   lines.push(
@@ -104,20 +115,28 @@ export function describePack(report: PackReport): string {
   const { witnesses, earlier } = report;
   if (witnesses.threshold > 0)
     lines.push(`Witnesses: ${witnesses.cosigned} of yours cosigned it, you ask for ${witnesses.threshold}.`);
-  lines.push(
-    earlier
-      ? `${earlier.isContinued ? "It continues" : "NOT SHOWN to continue"} your checkpoint of ${earlier.size} entries.`
-      : "NOT ANCHORED: compared with no checkpoint of yours; give an earlier one: --checkpoint FILE.",
-  );
+  if (judgement === "broken" && notCompared !== undefined) lines.push(notCompared);
+  else if (notCompared === undefined)
+    lines.push(
+      earlier
+        ? `${earlier.isContinued ? "It continues" : "NOT SHOWN to continue"} your checkpoint of ${earlier.size} entries.`
+        : "NOT ANCHORED: compared with no checkpoint of yours; give an earlier one: --checkpoint FILE.",
+    );
   const more = report.findingsLeftOut > 0 ? `… and ${report.findingsLeftOut} finding(s) more\n` : "";
-  return `${describeFindings(report.findings)}${more}${lines.join("\n")}\n`;
+  return `${describeFindings(findings)}${more}${lines.join("\n")}\n`;
 }
 
+/** A line a finding; only the first of the checkpoints that no longer match, since one edit spoils all that come after. */
 function describeFindings(findings: readonly ReportFinding[]): string {
+  const [first, ...others] = findings.filter(({ code }) => code === "checkpoint_mismatch");
+  const folded = new Set(others);
   return findings
-    .map(
-      ({ seq, code, detail }) =>
-        `${seq === undefined ? "the whole" : `entry ${seq}`}: ${code}: ${printable(detail)}\n`,
-    )
+    .filter((finding) => !folded.has(finding))
+    .map((finding) => {
+      const { seq, code, detail } = finding;
+      const isFolded = finding === first && others.length > 0;
+      const more = isFolded ? `; and ${others.length} more checkpoint(s) no longer match from here on` : "";
+      return `${seq === undefined ? "the whole" : `entry ${seq}`}: ${code}: ${printable(detail)}${more}\n`;
+    })
     .join("");
 }

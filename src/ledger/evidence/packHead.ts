@@ -118,7 +118,7 @@ export class PackHead {
     const sizes = statement?.checkpoints;
     if (sizes && ((first && sizes.first !== first.size) || (last && sizes.last !== last.size)))
       findings.add("statement_mismatch", "the statement names other tree sizes than the checkpoints");
-    const earlier = this.#openEarlier(origin, timeline);
+    const earlier = this.#openEarlier(origin, timeline, last);
     const isEarlierSettled = !earlier || (last !== undefined && this.#compareEarlier(earlier, last, proofs));
     const rotations = this.#rotations.length;
     return {
@@ -215,11 +215,15 @@ export class PackHead {
     );
   }
 
-  #openEarlier(origin: string, timeline: KeyTimeline): Checkpoint | undefined {
+  #openEarlier(origin: string, timeline: KeyTimeline, last: Checkpoint | undefined): Checkpoint | undefined {
     const { earlier } = this.#options;
     if (earlier === undefined) return undefined;
     const opened = this.#openNote(earlier, origin, timeline);
     if (typeof opened !== "string") return opened.checkpoint;
+    const claimed = readCheckpoint(earlier);
+    // Of a later tree, and perhaps signed by a key that came after this pack's: neither can be judged by what is here.
+    if (last && typeof claimed !== "string" && claimed.origin === origin && claimed.size > last.size)
+      return claimed;
     this.#findings.add("checkpoint_untrusted", `the checkpoint you gave: ${opened}`);
     return undefined;
   }
@@ -230,7 +234,7 @@ export class PackHead {
     if (size > last.size) {
       this.#findings.add(
         "earlier_not_compared",
-        `the checkpoint you gave is of ${size} entries and the pack ends at ${last.size}: ask for a newer pack`,
+        `your checkpoint is of ${size} entries, and the pack's tree has ${last.size}: ask for a pack of a later tree. If the ledger has none, its newest entries were cut off`,
       );
       return true;
     }

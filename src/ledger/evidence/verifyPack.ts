@@ -22,10 +22,17 @@ export interface PackOptions extends HeadOptions {
   onEntry?: (verdict: EntryVerdict) => void;
 }
 
+/**
+ * `not_compared`: nothing is wrong with the pack, but it cannot show whether it continues the verifier's own checkpoint.
+ * That is neither: nothing was found, and what was asked was not answered.
+ */
+export type PackJudgement = "ok" | "broken" | "not_compared";
+
 /** What came out. Figures count what was seen, good or bad. */
 export interface PackReport {
   /** No finding at all. */
   ok: boolean;
+  judgement: PackJudgement;
   origin: string;
   entries: number;
   /** Entries whose inclusion is proved. */
@@ -88,6 +95,11 @@ export async function verifyPack(
   return makeReport(options, findings, body, opened);
 }
 
+function judge({ list, count }: PackFindings): PackJudgement {
+  if (count === 0) return "ok";
+  return list.every(({ code }) => code === "earlier_not_compared") ? "not_compared" : "broken";
+}
+
 async function noteDamage(findings: PackFindings, read: () => Promise<void>): Promise<void> {
   try {
     await read();
@@ -104,7 +116,7 @@ function compareStatement(body: PackBody, head: OpenedHead, findings: PackFindin
   if (earlier && !body.isEarlierSettled) {
     findings.add(
       "earlier_not_compared",
-      `the pack does not show how it continues your checkpoint of ${earlier.size} entries: export it with that checkpoint (--checkpoint)`,
+      `your checkpoint is of ${earlier.size} entries, and the pack has no proof about that tree: ask for a pack that is made with your checkpoint (export --checkpoint)`,
     );
   }
   if (!statement || firstSeq === undefined || lastSeq === undefined) return;
@@ -139,6 +151,7 @@ function makeReport(
   const isWhole = firstSeq !== undefined && lastSeq !== undefined && isGapFree(firstSeq, lastSeq, entries);
   return {
     ok: findings.count === 0,
+    judgement: judge(findings),
     origin: head?.origin ?? options.origin ?? "",
     entries,
     proved: proofs,

@@ -70,6 +70,8 @@ export interface EvidenceOptions {
   /** Sizes of checkpoints that the auditor already has; the pack proves that they are its beginning. */
   earlierSizes?: readonly number[];
   digest?: Sha256;
+  /** Hears what the pack will say of itself, before its first byte. */
+  onStatement?: (statement: Statement) => void;
 }
 
 /** There can be no such pack; the message says why and what to do. */
@@ -93,10 +95,11 @@ export async function* writeEvidence(
 ): AsyncGenerator<Uint8Array> {
   const { digest } = options;
   const selection = await selectEntries(source, options.query);
-  const { first, last } = await findCheckpoints(source, options.query, selection);
+  const { first, last } = await findCheckpoints(source, selection);
   const tree = { size: last.size, reader: source };
   const rotations = await findRotations(source, last.size);
   const statement = await describe(source, selection, options, { first, last });
+  options.onStatement?.(statement);
   const run = new InclusionRun(tree, digest);
   const sizes = new Set([first.size, ...(options.earlierSizes ?? [])].filter((size) => size < last.size));
   const consistency = [];
@@ -160,12 +163,11 @@ async function selectEntries(source: EvidenceSource, query: EvidenceQuery): Prom
   return { kind: "some", ...found };
 }
 
-async function findCheckpoints(source: EvidenceSource, query: EvidenceQuery, selection: Selection) {
+async function findCheckpoints(source: EvidenceSource, selection: Selection) {
   const { firstSeq, lastSeq } = endsOf(selection);
   const first = await source.checkpointCovering(firstSeq);
-  // An open end means "all there is", so the newest tree; else the smallest that has it, the same whenever asked.
-  const isOpen = query.kind !== "transaction" && query.to === undefined;
-  const last = isOpen ? await source.latestCheckpoint() : await source.checkpointCovering(lastSeq);
+  // The newest tree, wherever the selection ends: a smaller one could not be compared with what the auditor has kept.
+  const last = await source.latestCheckpoint();
   if (!first || !last || last.size <= lastSeq)
     throw new EvidenceError(
       "not_published",

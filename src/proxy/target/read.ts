@@ -108,6 +108,6 @@ async function recordRead(
     };
   } catch (cause) {
     if (!(cause instanceof AppendError)) throw cause;
-    throw new Refusal("ledger_unavailable", undefined, { cause, status: context.failClosed.status });
+    throw Refusal.ledgerUnavailable(cause, context.failClosed.status);
   }
 }

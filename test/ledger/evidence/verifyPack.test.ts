@@ -132,14 +132,48 @@ describe("what a verifier holds against a pack", () => {
       ok: true,
       earlier: { isContinued: true },
     });
-    expect(await codesOf(pack, { earlier: earlier(100) })).toEqual(["earlier_not_compared"]);
+    const alone = await ledger.verify(pack, { earlier: earlier(100) });
+    expect(alone.findings.map(({ code }) => code)).toEqual(["earlier_not_compared"]);
+    expect(alone).toMatchObject({ ok: false, judgement: "not_compared" });
     const size = ledger.checkpoints.find((one) => one.size >= 100)?.size ?? 0;
     const told = await ledger.pack({ query: { kind: "range", from: 300, to: 500 }, earlierSizes: [size] });
     expect(await ledger.verify(told, { earlier: earlier(100) })).toMatchObject({
       ok: true,
       earlier: { isContinued: true },
     });
-    expect(await codesOf(pack, { earlier: earlier(601) })).toEqual(["earlier_not_compared"]);
+    // The newest tree, wherever the range ends: the checkpoint that an auditor kept is seldom older than the range.
+    expect(await ledger.verify(pack, { earlier: earlier(601) })).toMatchObject({
+      ok: true,
+      judgement: "ok",
+      sizes: { last: 601 },
+    });
+  });
+
+  test("a checkpoint of a later tree finds nothing wrong, and what else is wrong stays broken", async () => {
+    const later = Published.of(0);
+    later.chain.rows.splice(0, 1, ...ledger.chain.rows);
+    later.chain.signer = ledger.chain.signer;
+    later.add(1);
+    const note = later.publish();
+    const report = await ledger.verify(whole, { earlier: note });
+    expect(report).toMatchObject({ ok: false, judgement: "not_compared", earlier: { isContinued: false } });
+    expect(report.findings).toEqual([
+      {
+        code: "earlier_not_compared",
+        detail: expect.stringMatching(
+          /of 603 entries, and the pack's tree has 601: ask for a pack of a later/,
+        ),
+      },
+    ]);
+    // Signed by a key that came after this pack: its signature cannot be judged, and is not held against the pack.
+    later.rotate();
+    expect(await ledger.verify(whole, { earlier: later.publish() })).toMatchObject({
+      judgement: "not_compared",
+    });
+    const bad = await changeText(whole, "statement.json", (text) =>
+      text.replace('"count": 601', '"count": 600'),
+    );
+    expect(await ledger.verify(bad, { earlier: note })).toMatchObject({ judgement: "broken" });
   });
 
   test("a ledger rewritten with the real key is not the continuation of the earlier one", async () => {
