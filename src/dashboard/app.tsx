@@ -1,7 +1,7 @@
 // The whole dashboard: first who is there, then the shell around the page that the address names.
 
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { type ApiError, getJson, send, watchSignedOut } from "./api/client.ts";
+import { ApiError, getJson, send, watchSignedOut } from "./api/client.ts";
 import type { Session } from "./api/types.ts";
 import { asApiError } from "./api/useApi.ts";
 import { Activity } from "./pages/activity/activity.tsx";
@@ -19,6 +19,9 @@ const Account = lazy(() => import("./pages/account/account.tsx"));
 const Ledger = lazy(() => import("./pages/ledger/ledger.tsx"));
 const Connectors = lazy(() => import("./pages/connectors.tsx"));
 
+const NOT_KEPT =
+  "The link was taken, but this browser did not keep the session: it needs cookies, and HTTPS or localhost. The link is spent; print a new one.";
+
 type Who = { readonly session: Session } | { readonly problem: ApiError } | "unknown" | "nobody";
 
 /** The dashboard. `offer`: what a sign-in link carried; nothing is done with it before the person says so. */
@@ -30,10 +33,11 @@ export function App({ offer }: { offer: { readonly link: string } | undefined })
   const signIn = useCallback(async (code: string | undefined) => {
     try {
       if (code !== undefined) await send("POST", "/session", { link: code });
-      setWho({ session: await getJson<Session>("/session") });
+      const { session } = await getJson<{ session: Session | null }>("/session/current");
+      if (session) return setWho({ session });
+      setWho(code === undefined ? "nobody" : { problem: new ApiError(0, "no_session", NOT_KEPT) });
     } catch (cause) {
-      const problem = asApiError(cause);
-      setWho(problem.status === 401 && code === undefined ? "nobody" : { problem });
+      setWho({ problem: asApiError(cause) });
     }
   }, []);
 

@@ -31,7 +31,7 @@ import {
 import { makePublished, type PublishedLedger, serve } from "./harness.ts";
 
 /** The least role of every operation that is not for auditors. One that is new is for auditors, or stands here. */
-const OPEN = new Set(["getPage", "getDocument", "signIn"]);
+const OPEN = new Set(["getPage", "getDocument", "signIn", "currentSession"]);
 const LEAST: Readonly<Record<string, "operator" | "admin">> = {
   getStatus: "operator",
   listConnectors: "operator",
@@ -282,6 +282,29 @@ describe("sessions", () => {
     });
     const token = await request(server).get("/session").set(bearer("foreign")).expect(200);
     expect(token.body).toMatchObject({ ledgers: ["other"], connectors: "*", expires: null });
+  });
+
+  test("whether anybody is signed in can be asked without an error; a wrong token stays one", async () => {
+    const current = (headers: Record<string, string> = {}) =>
+      request(server).get("/session/current").set(headers);
+    denials.length = 0;
+    for (const headers of [{}, { cookie: `scimseal=${"A".repeat(43)}` }]) {
+      const nobody = await current(headers).expect(200);
+      expect(nobody.body).toEqual({ session: null });
+      expect(nobody.headers["cache-control"]).toContain("no-store");
+    }
+    expect(denials).toEqual([]);
+    for (const caller of [session("scoped"), bearer("foreign")]) {
+      const { body } = await request(server).get("/session").set(caller).expect(200);
+      expect((await current(caller).expect(200)).body).toEqual({ session: body });
+    }
+    expect((await current(bearer("revoked"))).body.code).toBe("unauthenticated");
+    const cookie = await signIn("auditor");
+    const other = await current({ cookie, origin: "https://evil.example", "sec-fetch-site": "cross-site" });
+    expect([other.status, other.body.code]).toEqual([403, "cross_site"]);
+    desk.nowMs += 30 * 60_000;
+    expect((await current({ cookie }).expect(200)).body).toEqual({ session: null });
+    desk.nowMs -= 30 * 60_000;
   });
 
   test("the cookie is for this host, for no script, and for no other site", async () => {

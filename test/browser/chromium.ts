@@ -12,5 +12,7 @@ export async function startChromium(): Promise<Browser> {
     // The package's own flags are for one page in a function of a cloud: with them the first closed context ends all.
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
     headless: true,
+    // Whatever the machine speaks: a page that sets no locale runs under this one, whose name is no language tag.
+    env: { ...process.env, LANG: "C", LANGUAGE: "", LC_ALL: "C" },
   });
 }

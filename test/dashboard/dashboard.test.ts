@@ -22,7 +22,7 @@ const rowWhere: FindRow = (holds) => finderIn(rows)(holds);
 
 describe("every page", () => {
   const PHONE = { width: 390, height: 844 };
-  const WIDE = { width: 1440, height: 900 };
+  const WIDE = { width: 1280, height: 800 };
   test.each(PAGES)("%s", async (name, path, shows) => {
     const page = await desk.browser({ storageState: await desk.stateOf("admin") });
     await desk.open(page, path(rowWhere), shows);
@@ -44,7 +44,48 @@ describe("every page", () => {
   });
 });
 
+test("the chart is drawn in a browser whose language is no language tag", async () => {
+  const page = await desk.browser({ storageState: await desk.stateOf("auditor") }, /^$/, true);
+  const isTag =
+    "(() => { try { return Boolean(new Intl.Locale(navigator.language)); } catch { return false; } })()";
+  expect(await page.evaluate(isTag)).toBe(false);
+  await desk.open(page, "/", ".chart canvas");
+});
+
+test("on a phone no word of a table stands on end, and no number without its word", async () => {
+  const page = await desk.visitor();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await desk.open(page, "/ledger", ".panel[aria-labelledby=checkpoints] .link-button");
+  const heights = "[...document.querySelectorAll('.plain .link-button')].map((link) => link.offsetHeight)";
+  expect(Math.max(...((await page.evaluate(heights)) as number[]))).toBeLessThan(30);
+  expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+  await desk.open(page, "/accounts", ".accounts .row-link");
+  for (const text of await page.locator(".grid-body .cell.changes").allTextContents())
+    expect(text).toMatch(/^(?:1 change|\d+ changes)$/);
+});
+
 describe("signing in", () => {
+  test("whoever is not signed in is asked for a link, and no error is told to the browser", async () => {
+    const page = await desk.browser();
+    await page.goto(desk.system.app.adminUrl);
+    await page.getByRole("heading", { name: "Sign in to the auditor’s desk" }).waitFor();
+    expect(await page.getByRole("alert").count()).toBe(0);
+  });
+
+  test("a browser that keeps no session is told so, not that the link is wrong", async () => {
+    const page = await desk.browser();
+    // What a browser does with a cookie that it is not to keep.
+    await page.route(/\/session$/, async (route) => {
+      const response = await route.fetch();
+      const { "set-cookie": _, ...headers } = response.headers();
+      await page.context().clearCookies();
+      await route.fulfill({ response, headers });
+    });
+    await page.goto(await desk.link("auditor"));
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await page.getByText("this browser did not keep the session").waitFor();
+  });
+
   test("a link works once, its secret leaves the address, and signing out ends it", async () => {
     const page = await desk.browser({}, /401/);
     const link = await desk.link("auditor");
@@ -121,6 +162,28 @@ describe("signing in", () => {
 });
 
 describe("activity", () => {
+  test.each([1440, 1280, 1024, 390])(
+    "at %d pixels nothing of a row is cut, least of all names",
+    async (width) => {
+      const page = await desk.visitor();
+      await page.setViewportSize({ width, height: 900 });
+      await desk.open(page, "/activity", ".txns .row-link");
+      // Names, labels and what stands at the right edge; a reason alone may be cut.
+      const cut = await page.evaluate(`
+      [...document.querySelectorAll(".txns .grid-body .grid-row")].flatMap((row) => {
+        const isOut = (part, within) => part.getBoundingClientRect().right > within.getBoundingClientRect().right + 0.5;
+        const parts = [...row.querySelectorAll(".cell:not(.change) *, .cell.change > :not(.reason)")];
+        return [
+          ...[...row.children].filter((cell) => isOut(cell, row)),
+          ...parts.filter((part) => isOut(part, part.closest(".cell")) || part.scrollWidth > part.clientWidth + 1),
+        ].map((part) => part.className + ": " + part.textContent);
+      })`);
+      expect(cut).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+      await page.screenshot({ path: `${OUTPUT}activity-${width}.png` });
+    },
+  );
+
   test("facets and words go to the address, chips take them out again, the way back works", async () => {
     const page = await desk.visitor();
     await desk.open(page, "/activity", ".facet-value");
@@ -313,7 +376,13 @@ test("an edited entry is BROKEN on every page, found by the browser too, and an 
   await desk.open(page, `/transactions/main/${txn}`, ".notice.bad");
   await page.getByRole("link", { name: /^BROKEN/ }).click();
   await page.getByRole("button", { name: "Acknowledge…" }).first().waitFor();
-  await page.screenshot({ path: `${OUTPUT}alarms.png` });
+  const standing = page.locator(".standing li", { hasText: "Verified" });
+  expect(await standing.textContent()).toMatch(
+    new RegExp(`^Verified${seq}read \\d+, good up to #${seq - 1}$`),
+  );
+  for (const command of ["scimseal verify", "scimseal doctor --acknowledge"])
+    await page.locator(".panel[aria-labelledby=findings] code", { hasText: command }).waitFor();
+  await page.screenshot({ path: `${OUTPUT}alarms.png`, fullPage: true });
   expect(await findingsOf(page)).toEqual([]);
   while ((await page.getByRole("button", { name: "Acknowledge…" }).count()) > 0) {
     const left = await page.getByRole("button", { name: "Acknowledge…" }).count();

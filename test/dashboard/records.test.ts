@@ -40,6 +40,63 @@ describe("a transaction", () => {
     await page.getByText("proof of nothing about the server").waitFor();
   });
 
+  test("says where the key to pin is kept, which this page cannot know", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "User");
+    await desk.open(page, `/transactions/main/${txn}`, ".key-form");
+    await page.locator(".key-form code", { hasText: "keys/main.genesis.pub.jwk" }).waitFor();
+  });
+
+  test("that was refused is asked for and not done, in its head, its contents and in lists", async () => {
+    const page = await desk.visitor();
+    await desk.create("twice@example.com");
+    const schemas = ["urn:ietf:params:scim:schemas:core:2.0:User"];
+    const body = JSON.stringify({
+      schemas,
+      userName: "twice@example.com",
+      active: true,
+      password: "Se-cret-9",
+    });
+    const answer = await desk.system.request("POST", "/Users", { body });
+    expect(answer.status).toBe(409);
+    await desk.settled();
+    const { transactions } = await desk.ask<{ transactions: Row[] }>("/audit/v1/transactions?limit=2");
+    const [refused, done] = transactions;
+    await desk.open(page, `/transactions/main/${refused?.txn}`, ".asked");
+    await page.locator(".txn-head", { hasText: "Asked for, not done" }).waitFor();
+    await page.getByRole("tab", { name: "Asked for" }).waitFor();
+    await page.getByText("The target refused it with 409.").waitFor();
+    expect(await page.locator(".asked.not-done").count()).toBe(1);
+    expect(await page.locator(".entry-card dt", { hasText: "Effects" }).count()).toBe(0);
+    expect(await page.locator(".effect.refused").count()).toBeGreaterThan(0);
+    expect(await findingsOf(page)).toEqual([]);
+    await page.screenshot({ path: `${OUTPUT}refused.png`, fullPage: true });
+    await desk.open(page, `/transactions/main/${done?.txn}`, ".tab-panel .diff");
+    await page.getByRole("tab", { name: "Changes" }).waitFor();
+    expect(await page.locator(".undone, .undone-note, .not-done").count()).toBe(0);
+    await desk.open(page, "/activity", ".txns .row-link");
+    const [first, second] = await page.locator(".txns .grid-body .action").all();
+    expect(await first?.getAttribute("class")).toBe("action refused");
+    expect(await second?.getAttribute("class")).toBe("action good");
+    expect(await findingsOf(page)).toEqual([]);
+  });
+
+  test("of many operations says how many were not done, and shows no effect that did not come to be", async () => {
+    const page = await desk.visitor();
+    const { txn } = rowWhere(({ action }) => action === "bulk");
+    await desk.open(page, `/transactions/main/${txn}`, ".tab-panel .plain");
+    const head = page.locator(".txn-head h2");
+    expect(await head.locator(".undone").textContent()).toBe("1 of 4 not done");
+    expect(await head.locator(".effect.refused").allTextContents()).toEqual(["delete"]);
+    expect(await head.locator(".effect:not(.refused)").allTextContents()).toEqual([
+      "create",
+      "members +",
+      "password",
+    ]);
+    expect(await page.locator(".tab-panel .action.refused").allTextContents()).toEqual(["delete"]);
+    expect(await page.locator(".entry-card dt", { hasText: "Asked for" }).count()).toBe(1);
+  });
+
   test("a leaf that was changed on the way is found out", async () => {
     const page = await desk.visitor();
     const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "Group");
@@ -124,6 +181,14 @@ describe("a transaction", () => {
         .toString(),
     ).toBe("ustar");
   });
+});
+
+test("events of the ledger are told in words", async () => {
+  const page = await desk.visitor();
+  await desk.open(page, "/ledger", ".panel[aria-labelledby=events] td");
+  const events = page.locator(".panel[aria-labelledby=events] tbody");
+  expect(await events.textContent()).toContain("the first key is");
+  expect(await events.textContent()).not.toMatch(/[{}"[\]]/);
 });
 
 test("accounts are found by words and by a filter", async () => {

@@ -226,6 +226,29 @@ describe("an auditor of one connector", () => {
 });
 
 describe("two ledgers", () => {
+  test.each([
+    ["/activity", ".txns .row-link, .facet-value"],
+    ["/accounts", ".accounts .row-link"],
+    ["/", ".legend-item, .bars li, .txns .row-link"],
+    ["/ledger", ".panel[aria-labelledby=events] td, .panel[aria-labelledby=checkpoints] td, .vkeys li"],
+  ])("%s shows nothing of one while the other is asked", async (path, shows) => {
+    const page = await desk.browser({ storageState: await desk.stateOf("admin") });
+    await desk.open(page, path, shows);
+    const held = Promise.withResolvers<void>();
+    await page.route(/second/, async (route) => {
+      await held.promise;
+      await route.continue();
+    });
+    const asked = page.waitForRequest(/second/);
+    await page.locator(".ledger-choice select").selectOption("second");
+    await asked;
+    await page.locator(".skeleton").first().waitFor();
+    expect(await page.locator(shows).count()).toBe(0);
+    held.resolve();
+    await page.locator(shows).first().waitFor();
+    await page.unrouteAll({ behavior: "wait" });
+  });
+
   test("one is looked at, the other is one choice away, and neither shows the other's", async () => {
     const page = await desk.signedIn("admin");
     await desk.open(page, "/activity", ".txns .row-link");

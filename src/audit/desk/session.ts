@@ -1,8 +1,10 @@
 // Sessions over HTTP: a person brings the secret of a one-time sign-in link and gets a cookie that no script can read. The
 // link's secret comes in a body, never in a path or a query, so no log and no Referer ever holds it.
 
+import type { Request } from "express";
 import { z } from "zod";
-import { ledgersOf, requireSession } from "../access.ts";
+import { isStillKnown, ledgersOf, requireSession } from "../access.ts";
+import type { AuditContext } from "../context.ts";
 import { readText } from "../http/body.ts";
 import { auditorOperation, type Operation, openOperation } from "../http/operation.ts";
 import { formatCookie, isSecureSite, readCookie, requireOwnSite } from "../http/ownSite.ts";
@@ -73,17 +75,33 @@ const getSession = auditorOperation(
     query: NO_PARAMETERS,
     answer: sessionAnswer,
   },
-  async ({ context, auditor, request }) => {
-    const { expiresMs } = requireSession(context, request);
-    const { auditor: name, role, connectors } = auditor;
-    const body: z.input<typeof sessionAnswer> = {
-      name,
-      roles: [role],
-      ledgers: ledgersOf(context, auditor).map((ledger) => ledger.name),
-      connectors: connectors === "*" ? "*" : [...connectors],
-      expires: expiresMs === undefined ? null : new Date(expiresMs).toISOString(),
-    };
-    return { kind: "json", body };
+  async ({ context, request }) => ({ kind: "json", body: describeSession(context, request) }),
+);
+
+const currentAnswer = z.strictObject({
+  session: sessionAnswer.nullable().describe("null: nobody is signed in."),
+});
+
+/**
+ * What the dashboard asks first. To be not signed in is no error then, and a browser would tell its user of one. Whoever
+ * brings a token means it: a wrong one is refused as everywhere.
+ */
+const currentSession = openOperation(
+  {
+    method: "get",
+    path: "/session/current",
+    id: "currentSession",
+    tag: TAG,
+    summary: "Who is signed in, if anybody is",
+    description: "Like `GET /session`, but without a token or a session that counts it answers with null.",
+    params: NO_PARAMETERS,
+    query: NO_PARAMETERS,
+    answer: currentAnswer,
+    problems: ["unauthenticated", "cross_site"],
+  },
+  async ({ context, request }) => {
+    const isNobody = request.headers.authorization === undefined && !isStillKnown(context, request);
+    return { kind: "json", body: { session: isNobody ? null : describeSession(context, request) } };
   },
 );
 
@@ -109,6 +127,19 @@ const signOut = auditorOperation(
   },
 );
 
+/** @throws {Problem} unauthenticated, cross_site */
+function describeSession(context: AuditContext, request: Request): z.input<typeof sessionAnswer> {
+  const { auditor, expiresMs } = requireSession(context, request);
+  const { auditor: name, role, connectors } = auditor;
+  return {
+    name,
+    roles: [role],
+    ledgers: ledgersOf(context, auditor).map((ledger) => ledger.name),
+    connectors: connectors === "*" ? "*" : [...connectors],
+    expires: expiresMs === undefined ? null : new Date(expiresMs).toISOString(),
+  };
+}
+
 function parseBody(text: string): z.output<typeof signInBody> {
   let value: unknown;
   try {
@@ -122,4 +153,4 @@ function parseBody(text: string): z.output<typeof signInBody> {
 }
 
 /** In the order in which they are matched. */
-export const sessionOperations: readonly Operation[] = [signIn, getSession, signOut];
+export const sessionOperations: readonly Operation[] = [signIn, getSession, currentSession, signOut];

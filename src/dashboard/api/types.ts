@@ -3,7 +3,7 @@
 
 export type Role = "operator" | "auditor" | "admin";
 
-/** GET /session. */
+/** GET /session/current, if anybody is signed in. */
 export interface Session {
   readonly name: string;
   readonly roles: readonly Role[];

@@ -8,6 +8,7 @@ import { shorten } from "../parts/copy.tsx";
 import { SearchForm } from "../parts/searchForm.tsx";
 import { Failure, NoPermission, Notice, Skeleton } from "../parts/states.tsx";
 import { Cell, Grid, GridBody, GridRow } from "../parts/table/grid.tsx";
+import { PHONE, useMedia } from "../parts/table/rows.tsx";
 import { formatCount } from "../parts/time.tsx";
 import { Foreign } from "../parts/value/text.tsx";
 import { addressWith, Link, navigate, useLocation } from "../routing/location.tsx";
@@ -27,15 +28,19 @@ export default function Accounts() {
   const cursor = parameters.get("cursor") ?? undefined;
   const [draft, setDraft] = useState(text);
   useEffect(() => setDraft(text), [text]);
-  const { data, error, isLoading, reload } = useApi<AccountsPage>(
-    canRead && ledger ? "/audit/v1/accounts" : undefined,
-    {
-      ledger: ledger?.name,
-      ...(looksLikeFilter(text) ? { filter: text } : { text }),
-      cursor,
-      limit: PAGE_ROWS,
-    },
-  );
+  const {
+    data: given,
+    error,
+    isLoading,
+    reload,
+  } = useApi<AccountsPage>(canRead && ledger ? "/audit/v1/accounts" : undefined, {
+    ledger: ledger?.name,
+    ...(looksLikeFilter(text) ? { filter: text } : { text }),
+    cursor,
+    limit: PAGE_ROWS,
+  });
+  // Of the search before it may stay until the next comes, but not of another ledger.
+  const data = given?.ledger === ledger?.name ? given : undefined;
   if (!canRead) return <NoPermission what="accounts" />;
   const ask = (event: Event) => {
     event.preventDefault();
@@ -91,6 +96,8 @@ export default function Accounts() {
 }
 
 function AccountTable({ accounts, isBusy }: { accounts: readonly AccountRow[]; isBusy: boolean }) {
+  // There is no head there that says what the number is.
+  const isPhone = useMedia(PHONE);
   return (
     <Grid
       kind="accounts"
@@ -124,7 +131,10 @@ function AccountTable({ accounts, isBusy }: { accounts: readonly AccountRow[]; i
               <Cell of="Id">
                 <code title={account.id}>{shorten(account.id)}</code>
               </Cell>
-              <Cell of="Changes">{formatCount(account.changes)}</Cell>
+              <Cell of="Changes">
+                {formatCount(account.changes)}
+                {isPhone && (account.changes === 1 ? " change" : " changes")}
+              </Cell>
             </GridRow>
           );
         })}

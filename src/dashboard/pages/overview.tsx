@@ -39,11 +39,13 @@ export function Overview() {
   const { search } = useLocation();
   const [isYoung, setYoung] = useState(false);
   const hours = Number(new URLSearchParams(search).get("hours")) || (isYoung ? 1 : DAY_HOURS);
-  const { data, error, reload } = useApi<OverviewAnswer>(
-    ledger && "/audit/v1/overview",
-    { ledger: ledger?.name, hours },
-    EVERY_MS,
-  );
+  const {
+    data: given,
+    error,
+    reload,
+  } = useApi<OverviewAnswer>(ledger && "/audit/v1/overview", { ledger: ledger?.name, hours }, EVERY_MS);
+  // Of the range before it may stay until the next comes, but not of another ledger.
+  const data = given?.ledger === ledger?.name ? given : undefined;
   useEffect(() => {
     // A day of which all happened just now, such as a demonstration's, is better seen from near.
     if (data && data.bucketMs * lengthOf(data) > HOUR_MS && isAllRecent(data)) setYoung(true);

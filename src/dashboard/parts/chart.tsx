@@ -2,6 +2,8 @@
 // see the picture. The plotting library comes when a chart is first drawn: nothing waits for it.
 
 import "uplot/dist/uPlot.min.css";
+// Before uplot, which asks for the language while it loads.
+import "./browserLanguage.ts";
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { formatTime, useIsLocal } from "./time.tsx";

@@ -1,6 +1,7 @@
 // What became of a change and what it does, in words first; colour repeats what the word says.
 
 import type { TxnRow } from "../api/types.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** good: done as asked; wait: not known yet, or never; bad: not done; quiet: nothing to say. */
 export type Tone = "good" | "wait" | "bad" | "quiet" | "info";
@@ -58,20 +59,53 @@ export function tellingEffects(action: string, effects: readonly string[]): stri
   return effects.filter((effect) => effect !== action && effect !== "update" && effect !== "replace");
 }
 
+/** What did not come to be, or perhaps not, must not look as if it had. */
+const VERDICT_TITLES: Readonly<Record<Verdict, string>> = {
+  applied: "",
+  refused: ", asked for, not done",
+  unknown: ", unknown whether done",
+  open: ", no outcome yet",
+};
+
+interface EffectsProps {
+  action?: string;
+  effects: readonly string[];
+  verdict: Verdict;
+  /** How many there is room for; the others are counted. */
+  most?: number;
+}
+
 /** The effects as small labels. */
-export function Effects({ action = "", effects }: { action?: string; effects: readonly string[] }) {
+export function Effects({ action = "", effects, verdict, most }: EffectsProps) {
+  const telling = tellingEffects(action, effects);
+  const shown = telling.slice(0, most);
+  const rest = telling.slice(shown.length);
+  const title = VERDICT_TITLES[verdict];
   return (
     <>
-      {tellingEffects(action, effects).map((effect) => (
-        <span key={effect} class={`effect ${EFFECT_TONES[effect] ?? "quiet"}`} title={effect}>
+      {shown.map((effect) => (
+        <span
+          key={effect}
+          class={`effect ${verdict === "applied" ? (EFFECT_TONES[effect] ?? "quiet") : verdict}`}
+          title={effect + title}
+        >
           {EFFECT_WORDS[effect] ?? effect}
         </span>
       ))}
+      {rest.length > 0 && (
+        <span class="effect more" title={rest.join(", ") + title}>
+          +{rest.length}
+        </span>
+      )}
     </>
   );
 }
 
 /** An action, coloured where it ends or begins something. */
-export function Action({ action }: { action: string }) {
-  return <span class={`action ${EFFECT_TONES[action] ?? "quiet"}`}>{action}</span>;
+export function Action({ action, verdict }: { action: string; verdict: Verdict }) {
+  return (
+    <span class={`action ${verdict === "applied" ? (EFFECT_TONES[action] ?? "quiet") : verdict}`}>
+      {action}
+    </span>
+  );
 }

@@ -217,9 +217,9 @@ function Timeline({ answer, at }: { answer: AccountAnswer; at: string | undefine
                 data-row
                 to={formatRoute({ page: "transaction", ledger: answer.ledger, txn: change.txn })}
               >
-                <Action action={change.action} />
+                <Action action={change.action} verdict={change.verdict} />
               </Link>
-              <Effects action={change.action} effects={change.effects} />
+              <Effects action={change.action} effects={change.effects} verdict={change.verdict} />
               <OutcomeBadge outcome={change.outcome} status={change.status} replied={null} />
               <span class="spread" />
               <span class="fine">

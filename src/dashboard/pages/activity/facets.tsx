@@ -38,11 +38,13 @@ export function FacetPanel({ ledger, question, changes }: FacetPanelProps) {
   const isNarrow = useMedia("(max-width: 1100px)");
   const [isOpen, setOpen] = useState(false);
   const { filter, text } = question;
-  const { data, error } = useApi<Facets>(
+  const { data: given, error } = useApi<Facets>(
     ledger && "/audit/v1/facets",
     { ledger, filter, text },
     changes > 0 ? 10_000 : undefined,
   );
+  // Counts of the question before stay until the next come, but not those of another ledger.
+  const data = given?.ledger === ledger ? given : undefined;
   if (error && !data) return isNarrow ? null : <div />;
   const list = data ? <FacetList data={data} filter={filter} /> : <Skeleton rows={10} label="Counting" />;
   if (!isNarrow)

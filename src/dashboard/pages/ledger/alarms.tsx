@@ -39,9 +39,11 @@ export function Findings({ ledger: { findings } }: { ledger: LedgerStatus }) {
         </tbody>
       </table>
       <p class="panel-note">
-        What to do: keep this machine as it is, keep the anchors and any checkpoint that somebody else holds,
-        and run <code>scimseal doctor</code>. Entries before the first finding are proved by the checkpoints
-        that cover them.
+        What to do: read the alarm in the log, run <code>scimseal verify</code>, keep the anchors, any
+        checkpoint that somebody else holds and a copy of the database as evidence, and decide. Entries before
+        the first finding are proved by the checkpoints that cover them.{" "}
+        <code>scimseal doctor --acknowledge</code>, or an admin on this page, takes note of an alarm: writes
+        go on, and that is itself an entry.
       </p>
     </section>
   );

@@ -5,9 +5,10 @@ import { useState } from "preact/hooks";
 import type { LedgerStatus } from "../../api/types.ts";
 import { useApi } from "../../api/useApi.ts";
 import { Skeleton } from "../../parts/states.tsx";
-import { Time } from "../../parts/time.tsx";
+import { formatCount, Time } from "../../parts/time.tsx";
 import { Foreign } from "../../parts/value/text.tsx";
-import { at, textAt } from "../transaction/entryCard.tsx";
+import { at, textAt } from "../transaction/leafMembers.ts";
+import { describeEvent } from "./eventWords.ts";
 
 const PAGE_ROWS = 25;
 
@@ -56,11 +57,11 @@ export function Events({ ledger }: { ledger: LedgerStatus }) {
                   <td>
                     <Time at={textAt(entry, "time") ?? ""} />
                   </td>
-                  <td>{textAt(entry, "event", "name")?.replaceAll("-", " ")}</td>
+                  <td class="event-name">{textAt(entry, "event", "name")?.replaceAll("-", " ")}</td>
                   <td class="fine">
                     <Foreign text={describeEvent(at(entry, "event"))} />
                   </td>
-                  <td class="wide-only fine">#{seq}</td>
+                  <td class="wide-only fine place">#{formatCount(seq)}</td>
                 </tr>
               ))}
             </tbody>
@@ -76,13 +77,4 @@ export function Events({ ledger }: { ledger: LedgerStatus }) {
       )}
     </section>
   );
-}
-
-/** The claims of an event beside its name, as the leaf has them. */
-function describeEvent(event: unknown): string {
-  if (typeof event !== "object" || event === null) return "";
-  return Object.entries(event)
-    .filter(([name]) => name !== "name")
-    .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
-    .join(" · ");
 }

@@ -26,16 +26,18 @@ export default function Ledger() {
       <Alarms ledger={ledger} />
       {canRead && <Checkpoints key={`checkpoints ${ledger.name}`} ledger={ledger} />}
       {canRead && <Events key={`events ${ledger.name}`} ledger={ledger} />}
-      <Keys ledger={ledger} />
+      <Keys key={`keys ${ledger.name}`} ledger={ledger} />
     </>
   );
 }
 
+type Step = readonly [name: string, count: number, what: string];
+
 function Standing({ ledger }: { ledger: LedgerStatus }) {
   const tone = INTEGRITY_TONES[ledger.state];
-  const steps: readonly (readonly [string, number, string])[] = [
+  const steps: readonly Step[] = [
     ["Recorded", ledger.size, "signed, chained and durable before the target sees a change"],
-    ["Verified", ledger.verified, "read again and checked by the monitor"],
+    verifiedStep(ledger),
     ["Published", ledger.published, "covered by a signed checkpoint"],
     ["Anchored", ledger.anchoredUpTo, "kept outside of this database"],
   ];
@@ -65,6 +67,23 @@ function Standing({ ledger }: { ledger: LedgerStatus }) {
       </ul>
     </section>
   );
+}
+
+/** How much is verified: where the ledger is broken, not what was read but what is good. */
+function verifiedStep({ state, verified, brokenAt, findings, acknowledged }: LedgerStatus): Step {
+  if (state !== "broken") {
+    const noted = acknowledged > 0 ? `, with ${formatFindings(acknowledged)} acknowledged` : "";
+    return ["Verified", verified, `read again and checked by the monitor${noted}`];
+  }
+  const read = `read ${formatCount(verified)}`;
+  const seq = brokenAt ?? findings[0]?.seq;
+  if (seq === undefined) return ["Verified", 0, `${read}, and none can be called good: see what was found`];
+  const good = seq === 0 ? "none good" : `good up to #${formatCount(Math.min(seq, verified) - 1)}`;
+  return ["Verified", Math.min(seq, verified), `${read}, ${good}`];
+}
+
+function formatFindings(count: number): string {
+  return `${formatCount(count)} finding${count === 1 ? "" : "s"}`;
 }
 
 function Keys({ ledger }: { ledger: LedgerStatus }) {

@@ -10,7 +10,8 @@ import { AttributePath } from "../../parts/value/diff.tsx";
 import { Body, Foreign, Value } from "../../parts/value/text.tsx";
 import { Link } from "../../routing/location.tsx";
 import { formatRoute } from "../../routing/route.ts";
-import { at, operationsOf, refsOf, textAt } from "./entryCard.tsx";
+import { at, refsOf, textAt } from "./leafMembers.ts";
+import type { BulkOperation } from "./operations.ts";
 
 /** One attachment as it was stored. */
 export function Contents({ shown, name }: { shown: ShownEntry; name: "body" | "facts" }) {
@@ -54,8 +55,16 @@ interface Asked {
   readonly value: unknown;
 }
 
-/** What the request asks for, from its body. */
-export function RequestedChanges({ request, isOnly }: { request: ShownEntry | null; isOnly: boolean }) {
+/** What the request asks for, from its body. `isDone`: it came to be. */
+export function RequestedChanges({
+  request,
+  isOnly,
+  isDone,
+}: {
+  request: ShownEntry | null;
+  isOnly: boolean;
+  isDone: boolean;
+}) {
   const asked = request ? readAsked(contentOf(request, "body")) : [];
   if (asked.length === 0) {
     if (!isOnly) return null;
@@ -64,7 +73,7 @@ export function RequestedChanges({ request, isOnly }: { request: ShownEntry | nu
     );
   }
   const table = (
-    <table class="diff asked">
+    <table class={isDone ? "diff asked" : "diff asked not-done"}>
       <thead>
         <tr>
           <th scope="col">Attribute</th>
@@ -125,17 +134,8 @@ function attributesOf(op: string, value: object): readonly Asked[] {
     .map(([path, one]) => ({ op, path, value: one }));
 }
 
-/** A Bulk's operations (RFC 7644 §3.7), each with what the target says became of it. */
-export function OperationList({
-  request,
-  outcome,
-}: {
-  request: ShownEntry | null;
-  outcome: ShownEntry | null;
-}) {
-  const results = at(outcome?.entry, "scim", "operations");
-  const resultOf = (index: unknown) =>
-    Array.isArray(results) ? results.find((one: unknown) => at(one, "index") === index) : undefined;
+/** A Bulk's operations. */
+export function OperationList({ operations }: { operations: readonly BulkOperation[] }) {
   return (
     <table class="plain">
       <thead>
@@ -152,42 +152,31 @@ export function OperationList({
         </tr>
       </thead>
       <tbody>
-        {operationsOf(request).map((operation) => {
-          const result = resultOf(at(operation, "index"));
-          const status = at(result, "status");
-          const effects = at(operation, "effects");
-          const paths = at(operation, "paths");
-          const id = textAt(operation, "resourceId") ?? textAt(result, "resourceId");
-          return (
-            <tr key={String(at(operation, "index"))}>
-              <td class="number">{textAt(operation, "index")}</td>
-              <td>
-                <Action action={textAt(operation, "action") ?? "?"} />{" "}
-                {Array.isArray(effects) && (
-                  <Effects action={textAt(operation, "action") ?? ""} effects={effects.map(String)} />
-                )}
-              </td>
-              <td>
-                <span class="type">{textAt(operation, "resourceType")}</span>{" "}
-                {id && (
-                  <Link
-                    to={formatRoute({ page: "account", type: textAt(operation, "resourceType") ?? "", id })}
-                  >
-                    <Foreign text={id} />
-                  </Link>
-                )}
-              </td>
-              <td class="wide-only">{Array.isArray(paths) && <code>{paths.map(String).join(", ")}</code>}</td>
-              <td>
-                {typeof status === "number" ? (
-                  <span class={`badge ${status < 400 ? "good" : "bad"}`}>{status}</span>
-                ) : (
-                  <span class="badge wait">not said</span>
-                )}
-              </td>
-            </tr>
-          );
-        })}
+        {operations.map(({ index, action, effects, paths, resourceType, id, status, verdict }) => (
+          <tr key={index}>
+            <td class="number">{index}</td>
+            <td>
+              <Action action={action} verdict={verdict} />{" "}
+              <Effects action={action} effects={effects} verdict={verdict} />
+            </td>
+            <td>
+              <span class="type">{resourceType}</span>{" "}
+              {id && (
+                <Link to={formatRoute({ page: "account", type: resourceType, id })}>
+                  <Foreign text={id} />
+                </Link>
+              )}
+            </td>
+            <td class="wide-only">{paths.length > 0 && <code>{paths.join(", ")}</code>}</td>
+            <td>
+              {status === undefined ? (
+                <span class="badge wait">not said</span>
+              ) : (
+                <span class={`badge ${status < 400 ? "good" : "bad"}`}>{status}</span>
+              )}
+            </td>
+          </tr>
+        ))}
       </tbody>
     </table>
   );

@@ -1,43 +1,15 @@
 // What one entry of a transaction claims, as facts in the order in which people ask.
 
 import type { ComponentChildren } from "preact";
-import type { AttachmentRef, ShownEntry } from "../../api/types.ts";
+import type { ShownEntry } from "../../api/types.ts";
 import { Hash } from "../../parts/copy.tsx";
 import { OutcomeBadge } from "../../parts/outcome.tsx";
 import { formatDuration, Time } from "../../parts/time.tsx";
 import { Foreign } from "../../parts/value/text.tsx";
+import { at, textAt } from "./leafMembers.ts";
 
-/** A member of an object of the leaf, whatever it is. */
-export function at(value: unknown, ...path: readonly string[]): unknown {
-  return path.reduce<unknown>(
-    (one, name) =>
-      typeof one === "object" && one !== null && Object.hasOwn(one, name)
-        ? (one as Readonly<Record<string, unknown>>)[name]
-        : undefined,
-    value,
-  );
-}
-
-/** A text of the leaf, or nothing. */
-export function textAt(value: unknown, ...path: readonly string[]): string | undefined {
-  const found = at(value, ...path);
-  return typeof found === "string" ? found : typeof found === "number" ? String(found) : undefined;
-}
-
-/** What the leaf commits to. */
-export function refsOf(shown: ShownEntry): readonly AttachmentRef[] {
-  const refs = at(shown.entry, "attachments");
-  return Array.isArray(refs) ? refs : [];
-}
-
-/** A Bulk's operations, if it is one. */
-export function operationsOf(shown: ShownEntry | null): readonly unknown[] {
-  const operations = at(shown?.entry, "scim", "operations");
-  return Array.isArray(operations) ? operations : [];
-}
-
-/** The card. */
-export function EntryCard({ title, shown }: { title: string; shown: ShownEntry }) {
+/** The card. `isDone`: what it asks for came to be, all of it. */
+export function EntryCard({ title, shown, isDone }: { title: string; shown: ShownEntry; isDone: boolean }) {
   const { entry } = shown;
   const effects = at(entry, "scim", "effects");
   const paths = at(entry, "scim", "paths");
@@ -67,7 +39,8 @@ export function EntryCard({ title, shown }: { title: string; shown: ShownEntry }
   }
   if (textAt(entry, "actor", "client"))
     add("Client", `${textAt(entry, "actor", "client")}, by ${textAt(entry, "actor", "method") ?? "?"}`);
-  if (Array.isArray(effects) && effects.length > 0) add("Effects", effects.map(String).join(", "));
+  if (Array.isArray(effects) && effects.length > 0)
+    add(isDone ? "Effects" : "Asked for", effects.map(String).join(", "));
   if (Array.isArray(paths) && paths.length > 0)
     add(
       "Attributes",

@@ -19,14 +19,16 @@ import { ResourceName } from "../../parts/table/txnTable.tsx";
 import { type Tab, Tabs } from "../../parts/tabs.tsx";
 import { Time } from "../../parts/time.tsx";
 import { Diff } from "../../parts/value/diff.tsx";
+import { explainVerdict, VERDICT_WORDS, type Verdict, verdictOf } from "../../parts/verdict.ts";
 import { Link } from "../../routing/location.tsx";
 import { formatRoute } from "../../routing/route.ts";
 import { BrokenBanner } from "../../shell/badge.tsx";
 import { useDesk } from "../../shell/desk.ts";
 import { readFacts, readTransaction, type TxnFacts } from "../../verify/claims.ts";
 import { Contents, OperationList, RequestedChanges } from "./contents.tsx";
-import { EntryCard, operationsOf } from "./entryCard.tsx";
+import { EntryCard } from "./entryCard.tsx";
 import { LeafView } from "./leafView.tsx";
+import { type BulkOperation, describeUndone, readOperations } from "./operations.ts";
 import { VerifyPanel } from "./verifyPanel.tsx";
 
 type Row = TxnFacts & Pick<TxnRow, "name">;
@@ -54,6 +56,9 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
   // Of the index only the name is taken, since no leaf may hold one, and what it says of itself.
   const indexed = found.data?.transactions[0];
   const row = facts && { ...facts, name: indexed?.name ?? null };
+  const verdict = row ? verdictOf(row) : "unknown";
+  const operations = readOperations(data.request, data.outcome, verdict);
+  const isDone = verdict === "applied" && describeUndone(operations) === undefined;
   const entries = [
     ...(data.request
       ? [{ label: data.state === "refused" ? "Refusal" : "Request", entry: data.request }]
@@ -63,7 +68,7 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
   return (
     <>
       <BrokenBanner ledger={ledger} />
-      <Head data={data} row={row} path={path} />
+      <Head data={data} row={row} verdict={verdict} operations={operations} path={path} />
       {indexed?.isCut && (
         <p class="panel-note">
           Searches may miss this transaction by some of its names: not all of them could be put into the
@@ -72,14 +77,18 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
       )}
       <div class="sides">
         {data.request ? (
-          <EntryCard title={data.state === "refused" ? "Refused request" : "Request"} shown={data.request} />
+          <EntryCard
+            title={data.state === "refused" ? "Refused request" : "Request"}
+            shown={data.request}
+            isDone={isDone}
+          />
         ) : (
           <section class="panel">
             <Notice icon="warning" title="The request cannot be found" tone="bad" />
           </section>
         )}
         {data.outcome ? (
-          <EntryCard title="Outcome" shown={data.outcome} />
+          <EntryCard title="Outcome" shown={data.outcome} isDone={isDone} />
         ) : (
           <section class="panel">
             <header class="panel-head">
@@ -94,13 +103,30 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
           </section>
         )}
       </div>
-      <Details data={data} row={row} entries={entries} />
+      <Details data={data} row={row} verdict={verdict} operations={operations} entries={entries} />
       {entries.length > 0 && <VerifyPanel ledger={name} transaction={data} entries={entries} />}
     </>
   );
 }
 
-function Head({ data, row, path }: { data: TransactionAnswer; row: Row | undefined; path: string }) {
+function Head({
+  data,
+  row,
+  verdict,
+  operations,
+  path,
+}: {
+  data: TransactionAnswer;
+  row: Row | undefined;
+  verdict: Verdict;
+  operations: readonly BulkOperation[];
+  path: string;
+}) {
+  const undone =
+    verdict === "applied" ? describeUndone(operations) : { words: VERDICT_WORDS[verdict], verdict };
+  // Of a Bulk only the effects of what was done are shown as done.
+  const done = new Set(operations.filter((one) => one.verdict === "applied").flatMap((one) => one.effects));
+  const isDone = (effect: string) => verdict === "applied" && (operations.length === 0 || done.has(effect));
   const { ledger, txn } = data;
   const url = location.origin + formatRoute({ page: "transaction", ledger, txn });
   const curl = `curl -sS '${location.origin}${path}?include=attachments' -H "Authorization: Bearer $SCIMSEAL_TOKEN"`;
@@ -109,8 +135,15 @@ function Head({ data, row, path }: { data: TransactionAnswer; row: Row | undefin
       <div class="txn-title">
         {row ? (
           <h2>
-            <Action action={row.action} /> <ResourceName row={row} /> <OutcomeBadge {...row} />
-            <Effects action={row.action} effects={row.effects} />
+            <Action action={row.action} verdict={verdict} /> <ResourceName row={row} />{" "}
+            <OutcomeBadge {...row} />
+            {undone && <span class={`undone ${undone.verdict}`}>{undone.words}</span>}
+            <Effects action={row.action} effects={row.effects.filter(isDone)} verdict="applied" />
+            <Effects
+              action={row.action}
+              effects={row.effects.filter((effect) => !isDone(effect))}
+              verdict={undone?.verdict ?? verdict}
+            />
           </h2>
         ) : (
           <h2>{data.state}</h2>
@@ -156,23 +189,30 @@ function Head({ data, row, path }: { data: TransactionAnswer; row: Row | undefin
 function Details({
   data,
   row,
+  verdict,
+  operations,
   entries,
 }: {
   data: TransactionAnswer;
   row: Row | undefined;
+  verdict: Verdict;
+  operations: readonly BulkOperation[];
   entries: readonly { readonly label: string; readonly entry: ShownEntry }[];
 }) {
   const [chosen, choose] = useState("changes");
-  const operations = operationsOf(data.request);
   const tabs: Tab[] = [
     operations.length > 0
       ? {
           id: "changes",
           label: "Operations",
           count: operations.length,
-          body: () => <OperationList request={data.request} outcome={data.outcome} />,
+          body: () => <OperationList operations={operations} />,
         }
-      : { id: "changes", label: "Changes", body: () => <Changes data={data} row={row} /> },
+      : {
+          id: "changes",
+          label: verdict === "applied" ? "Changes" : "Asked for",
+          body: () => <Changes data={data} row={row} verdict={verdict} />,
+        },
     ...entries.flatMap(({ label, entry }): Tab[] => [
       { id: `${label}-body`, label: `${label} body`, body: () => <Contents shown={entry} name="body" /> },
       { id: `${label}-facts`, label: `${label} facts`, body: () => <Contents shown={entry} name="facts" /> },
@@ -193,7 +233,15 @@ function Details({
 }
 
 /** What the change did, from the account's history; where that says nothing, what was asked for. */
-function Changes({ data, row }: { data: TransactionAnswer; row: Row | undefined }) {
+function Changes({
+  data,
+  row,
+  verdict,
+}: {
+  data: TransactionAnswer;
+  row: Row | undefined;
+  verdict: Verdict;
+}) {
   const isAccount = row?.resourceId && row.outcome !== "refused";
   const { data: answer, isLoading } = useApi<AccountAnswer>(
     isAccount ? `/audit/v1${pathOf("accounts", row.resourceType, row.resourceId ?? "")}` : undefined,
@@ -203,8 +251,16 @@ function Changes({ data, row }: { data: TransactionAnswer; row: Row | undefined 
   if (isLoading && !answer) return <Skeleton rows={5} />;
   return (
     <>
+      {row && verdict !== "applied" && (
+        <p class={`undone-note ${verdict}`}>
+          <Icon name={verdict === "refused" ? "cross" : "clock"} />
+          <span>
+            <strong>{VERDICT_WORDS[verdict]}.</strong> {explainVerdict(row)}
+          </span>
+        </p>
+      )}
       {change && <Diff changes={change.diff} isNew={change.action === "create"} />}
-      <RequestedChanges request={data.request} isOnly={!change} />
+      <RequestedChanges request={data.request} isOnly={!change} isDone={verdict === "applied"} />
     </>
   );
 }

@@ -139,9 +139,11 @@ export function VerifyPanel({ ledger, transaction, entries }: VerifyPanelProps) 
               </button>
             </div>
             <p class="fine">
-              The key is in the file <code>….genesis.pub.jwk</code> that was put away when the ledger began. A
-              key from this same server shows only that its answers fit each other: whoever forged them would
-              send his own key too.
+              Take it from the copy that was put away when the ledger began, or from the machine itself: by
+              default it is <code>keys/{ledger}.genesis.pub.jwk</code> beside the configuration (
+              <code>pinnedKeys</code> in it names the file), in the demonstration in <code>.scimseal/</code>,
+              which also prints it at its start as “Pinned key”. A key from this same server shows only that
+              its answers fit each other: whoever forged them would send his own key too.
             </p>
           </form>
         ) : (

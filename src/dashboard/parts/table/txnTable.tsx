@@ -8,12 +8,15 @@ import { shorten } from "../copy.tsx";
 import { Action, Effects, OutcomeBadge, toneOf } from "../outcome.tsx";
 import { formatDuration, Time } from "../time.tsx";
 import { Foreign } from "../value/text.tsx";
+import { verdictOf } from "../verdict.ts";
 import { Cell, Grid, GridRow } from "./grid.tsx";
 import { PHONE, Rows, useMedia } from "./rows.tsx";
 
 /** Heights of a row; style/table.css says the same. */
 const ROW = 32;
 const PHONE_ROW = 60;
+/** Effects for which the narrowest column has room. */
+const MOST_EFFECTS = 2;
 const COLUMNS = ["Time", "Outcome", "Change", "Of", "Connector", "Client", "Took"];
 
 interface TxnTableProps {
@@ -50,9 +53,14 @@ export function TxnTable({ ledger, rows, label, onEnd, fresh }: TxnTableProps) {
                 data-row
                 aria-label={describeTxn(row)}
               >
-                <Action action={row.action} />
+                <Action action={row.action} verdict={verdictOf(row)} />
               </Link>
-              <Effects action={row.action} effects={row.effects} />
+              <Effects
+                action={row.action}
+                effects={row.effects}
+                verdict={verdictOf(row)}
+                most={MOST_EFFECTS}
+              />
               {row.reason !== null && <span class="reason">{row.reason}</span>}
             </Cell>
             <Cell of="Of">

@@ -82,17 +82,19 @@ function ItemCells({ items, isNew }: { items: readonly ShownItem[]; isNew: boole
             <span class="sign" aria-hidden="true">
               {SIGNS[item.kind]}
             </span>
-            <span class="visually-hidden">{item.kind}: </span>
-            {item.kind === "changed" && (
-              <>
-                <span class="was">
-                  <Value value={item.old} />
-                </span>
-                {" → "}
-              </>
-            )}
-            <Value value={item.kind === "removed" ? item.old : item.new} />
-            {!item.isCertain && <span class="badge wait">not certain</span>}
+            <div>
+              <span class="visually-hidden">{item.kind}: </span>
+              {item.kind === "changed" && (
+                <>
+                  <span class="was">
+                    <Value value={item.old} />
+                  </span>
+                  {" → "}
+                </>
+              )}
+              <Value value={item.kind === "removed" ? item.old : item.new} />
+              {!item.isCertain && <span class="badge wait">not certain</span>}
+            </div>
           </li>
         ))}
       </ul>
