@@ -36,7 +36,8 @@ export function hashLeafText(leaf: string): Uint8Array {
   // Three bytes are the most that UTF-8 makes of a UTF-16 unit.
   if (leaf.length * 3 >= scratch.length) return hashLeaf(Buffer.from(leaf), nodeSha256);
   scratch[0] = 0;
-  return nodeSha256(scratch.subarray(0, 1 + scratch.write(leaf, 1, "utf8")));
+  const end = 1 + scratch.write(leaf, 1, "utf8");
+  return Buffer.from(hash("sha256", scratch.subarray(0, end), "binary"), "latin1");
 }
 
 /** base64url by Buffer. */

@@ -69,13 +69,15 @@ export class LinkVerifier {
   }
 
   #beginsAsItShould(leaf: string, seq: number): boolean {
-    const at = leaf.indexOf(".") + 1;
     const { encoded, rest } = this.#start;
-    if (at === 0 || !leaf.startsWith(encoded, at)) return false;
+    const at = leaf.indexOf(".") + 1;
+    const from = at + encoded.length;
+    // Slices are compared several times as fast as by startsWith.
+    if (at === 0 || leaf.slice(at, from) !== encoded) return false;
     // With what comes next, so that all of `prev` lies in whole blocks of three bytes, which have one spelling each.
     const own = `${rest}${seq},"prev":"${this.#encode(this.#previous)}","id":`;
     const blocks = this.#encodeText(own.slice(0, own.length - (own.length % 3)));
-    return leaf.startsWith(blocks, at + encoded.length);
+    return leaf.slice(from, from + blocks.length) === blocks;
   }
 
   #judge(seq: number, leaf: string): void {

@@ -77,7 +77,7 @@ export function hashRun(
 export class TreeBuilder {
   #size = 0;
   /** At height h the full subtree of 2^h leaves on the right edge; it counts only where the size has the bit 2^h. */
-  readonly #slots = new Uint8Array(MAX_HEIGHTS * HASH_BYTES);
+  readonly #slots = Array.from({ length: MAX_HEIGHTS }, () => new Uint8Array(HASH_BYTES));
   readonly #digest: Sha256;
 
   /** A tree without leaves. */
@@ -150,7 +150,9 @@ export class TreeBuilder {
   }
 
   #slot(height: number): Uint8Array {
-    return this.#slots.subarray(height * HASH_BYTES, (height + 1) * HASH_BYTES);
+    const slot = this.#slots[height];
+    if (!slot) throw new RangeError(`a tree has no height ${height}`);
+    return slot;
   }
 }
 
