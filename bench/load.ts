@@ -1,5 +1,4 @@
-// Load: a fixed number of connections, each sending its next POST when the last was answered (closed loop). The body
-// is a typical user of about 300 bytes, another userName each time.
+// Load: a fixed number of connections, each sending its next write when the last was answered (closed loop).
 
 import { Client, type Dispatcher } from "undici";
 
@@ -11,9 +10,31 @@ export interface LoadResult {
   p99Ms: number;
 }
 
+/** What a connection sends as its nth write, from 0 on; `id` is that of the user it created last. */
+export type Traffic = (
+  n: number,
+  id: string,
+) => { method: "POST" | "PUT" | "PATCH"; path: string; body: string };
+
+/** Nothing but creates: a typical user of about 300 bytes, another userName each time. */
+export const creates: Traffic = () => ({ method: "POST", path: "/Users", body: userBody() });
+
+const CHANGES_A_CREATE = 7;
+const PATCH_OP = '"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"]';
+
+/** One create in eight, as a year of a company's provisioning has it; all else are changes of that user, in Okta's shapes. */
+export const changesToo: Traffic = (n, id) => {
+  const turn = n % (1 + CHANGES_A_CREATE);
+  if (turn === 0 || id === "") return { method: "POST", path: "/Users", body: userBody() };
+  const path = `/Users/${id}`;
+  if (turn % 4 === 0) return { method: "PUT", path, body: userBody() };
+  const value = turn % 2 === 0 ? `{"active":${turn % 4 === 2}}` : `{"title":"Engineer ${n}"}`;
+  return { method: "PATCH", path, body: `{${PATCH_OP},"Operations":[{"op":"replace","value":${value}}]}` };
+};
+
 let serial = 0;
 
-export function userBody(): string {
+function userBody(): string {
   serial++;
   return JSON.stringify({
     schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
@@ -34,6 +55,7 @@ export async function runLoad(
   token: string,
   connections: number,
   limit: { ms?: number; requests?: number },
+  traffic = creates,
 ): Promise<LoadResult> {
   const url = new URL(baseUrl);
   const clients = Array.from(
@@ -50,12 +72,20 @@ export async function runLoad(
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/scim+json" };
   await Promise.all(
     clients.map(async (client) => {
-      while (!isOver()) {
+      let id = "";
+      for (let n = 0; !isOver(); n++) {
         sent++;
+        const { method, path, body } = traffic(n, id);
         const at = performance.now();
-        const status = await post(client, `${url.pathname}/Users`, headers, userBody());
+        const { status, text } = await send(client, {
+          method,
+          path: `${url.pathname}${path}`,
+          headers,
+          body,
+        });
         latencies.push(performance.now() - at);
-        if (status !== 201) errors++;
+        if (status !== (method === "POST" ? 201 : 200)) errors++;
+        if (method === "POST") id = ID.exec(text)?.[1] ?? "";
       }
     }),
   );
@@ -73,18 +103,26 @@ export async function runLoad(
   };
 }
 
-function post(client: Client, path: string, headers: Record<string, string>, body: string): Promise<number> {
+const ID = /"id":"([^"]+)"/;
+
+function send(
+  client: Client,
+  request: Dispatcher.DispatchOptions,
+): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     let status = 0;
+    let text = "";
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart() {},
       onResponseStart(_controller, code) {
         status = code;
       },
-      onResponseData() {},
-      onResponseEnd: () => resolve(status),
+      onResponseData(_controller, chunk) {
+        text += chunk.toString("latin1");
+      },
+      onResponseEnd: () => resolve({ status, text }),
       onResponseError: (_controller, error) => reject(error),
     };
-    client.dispatch({ method: "POST", path, headers, body }, handler);
+    client.dispatch(request, handler);
   });
 }
