@@ -8,6 +8,7 @@
  */
 import { createCipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import {
+  KEY_ID_BYTES,
   PART_BYTES,
   SEAL_HEAD_BYTES,
   SEAL_VERSION,
@@ -27,9 +28,17 @@ import { createMac, type Mac } from "./hmac.ts";
 import { DATA_KEY_BYTES, type SealingKey } from "./sealingKey.ts";
 
 interface DataKey extends DataKeyRow {
+  readonly bytes: Uint8Array;
   /** A key object: with bare bytes each cipher takes ten times as long to make. */
   readonly secret: KeyObject;
 }
+
+/**
+ * What is remembered of an account. While its key or its row may not be in the ledger, both; afterwards the key's id and
+ * bytes as one text: objects outside of the engine's heap by the ten thousand would be looked at by each of its collections
+ * of garbage, which made a tenth of what a write costs.
+ */
+type Held = { readonly key: DataKey; readonly row: AccountKeyRow | undefined } | string;
 
 /** The key of a transaction or of one operation, and whom it is for as far as is known. */
 interface Slot {
@@ -46,12 +55,13 @@ interface Scope {
 }
 
 /** Accounts whose key is remembered, at least; of further ones those that were met lately. */
-const ACCOUNTS = 10_000;
+const ACCOUNTS = 25_000;
 /** Transactions under way: more than any limit on writes in flight. Those of long ago will never have an outcome of ours. */
 const OPEN = 20_000;
 const DIGEST_BYTES = 16;
 const CIPHER = "aes-256-gcm";
 const OPTIONS = { authTagLength: TAG_BYTES };
+const NO_BYTES = new Uint8Array(0);
 const NOTHING: SealedEntry = { contents: [], keys: [], accounts: [] };
 
 /** A data key's name and commitment: no two keys have the same, so that a part opens under one key only. */
@@ -74,7 +84,7 @@ class Sealer implements AttachmentSealer {
   readonly #origin: string;
   readonly #randomBytes: (size: number) => Uint8Array;
   /** Account → its key. The names stay in memory. */
-  readonly #accounts = new RecentMap<string, { key: DataKey; row: AccountKeyRow }>(ACCOUNTS);
+  readonly #accounts = new RecentMap<string, Held>(ACCOUNTS);
   readonly #open = new RecentMap<string, Scope>(OPEN);
 
   constructor(sealingKey: SealingKey, origin: string, randomBytes: (size: number) => Uint8Array) {
@@ -94,7 +104,15 @@ class Sealer implements AttachmentSealer {
   }
 
   closed(txn: string): void {
+    const scope = this.#open.get(txn);
+    if (!scope) return;
     this.#open.delete(txn);
+    for (const { account } of [scope.main, ...scope.operations.values()]) {
+      const held = account === undefined ? undefined : this.#accounts.get(account);
+      if (account === undefined || held === undefined || typeof held === "string") continue;
+      const { key, row } = held;
+      if (key.isStored && row?.isStored !== false) this.#accounts.set(account, formatKey(key));
+    }
   }
 
   mark(): { id: Uint8Array; wrapped: Uint8Array } {
@@ -136,14 +154,23 @@ class Sealer implements AttachmentSealer {
     const { resourceType = "", resourceId } = subject ?? {};
     if (resourceId === undefined) return { key: this.#newKey(), type: resourceType, account: undefined };
     const account = nameOf(connector, resourceType, resourceId);
-    let held = this.#accounts.get(account);
-    if (!held) {
-      const key = this.#newKey();
-      held = { key, row: this.#accountRow(account, key) };
-      this.#accounts.set(account, held);
-    }
-    if (!held.row.isStored) accounts.add(held.row);
-    return { key: held.key, type: resourceType, account };
+    const { key, row } = this.#heldFor(account);
+    if (row?.isStored === false) accounts.add(row);
+    return { key, type: resourceType, account };
+  }
+
+  #heldFor(account: string): Exclude<Held, string> {
+    const known = this.#accounts.get(account);
+    if (known !== undefined && typeof known !== "string") return known;
+    // Whoever else asks for it while this transaction is under way gets the same object: parts under one key are joined.
+    const held = known === undefined ? this.#keyFor(account) : { key: parseKey(known), row: undefined };
+    this.#accounts.set(account, held);
+    return held;
+  }
+
+  #keyFor(account: string): Exclude<Held, string> {
+    const key = this.#newKey();
+    return { key, row: this.#accountRow(account, key) };
   }
 
   /** The answer says whose key it was. */
@@ -224,13 +251,25 @@ class Sealer implements AttachmentSealer {
     const id = dataKeyId(bytes);
     // Memory of its own: a slice would keep the whole pool alive that it is part of.
     const wrapped = new Uint8Array(this.#sealingKey.wrap(bytes, id));
-    return { id, secret, wrapped, isStored: false };
+    return { id, bytes, secret, wrapped, isStored: false };
   }
 
   #accountRow(account: string, key: DataKey): AccountKeyRow {
     const digest = this.#accountMac(account, "binary").slice(0, DIGEST_BYTES);
     return { account: Buffer.from(digest, "latin1"), key: key.id, isStored: false };
   }
+}
+
+/** A key that the ledger has, as text: its id and its bytes. */
+function formatKey({ id, bytes }: DataKey): string {
+  return Buffer.concat([id, bytes]).toString("latin1");
+}
+
+function parseKey(text: string): DataKey {
+  const both = Buffer.from(text, "latin1");
+  const bytes = both.subarray(KEY_ID_BYTES);
+  const id = both.subarray(0, KEY_ID_BYTES);
+  return { id, bytes, secret: createSecretKey(bytes), wrapped: NO_BYTES, isStored: true };
 }
 
 /** The NULs keep the parts apart. `Me` is a user. */

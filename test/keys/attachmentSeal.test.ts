@@ -168,6 +168,46 @@ test("rows are brought until their commit was proved, and not after", () => {
   expect([...third.keys, ...third.accounts].filter(({ isStored }) => !isStored)).toEqual([]);
 });
 
+test("an account has the same key after its transactions are closed, and beside one that is under way", () => {
+  const one = sealer();
+  const about = { subject: { resourceType: "User", resourceId: "7" } };
+  const seal = (txn: string, type: "request" | "response" = "request") => {
+    const sealed = one.seal(request(txn, `Ada ${txn}`, { ...about, type }));
+    for (const row of [...sealed.keys, ...sealed.accounts]) row.isStored = true;
+    return sealed;
+  };
+  const first = seal("a");
+  seal("a", "response");
+  one.closed("a");
+  one.closed("a");
+  const [second, beside] = [seal("b"), seal("c")];
+  one.closed("b");
+  const third = seal("d");
+  const ids = [first, second, beside, third].flatMap(keysOf);
+  expect([ids.length, new Set(ids).size]).toEqual([4, 1]);
+  expect(third.accounts).toEqual([]);
+  expect([...second.keys, ...third.keys].every(({ isStored }) => isStored)).toBe(true);
+  const opening = createAttachmentOpener(KEY, ORIGIN).begin(third.contents);
+  for (const key of first.keys) opening.add(key);
+  expect(opening.open("entry-d", "body", third.contents[0] ?? new Uint8Array())).toMatchObject({
+    content: Buffer.from("Ada d"),
+  });
+});
+
+test("an account whose key was never proved to be stored brings it again, closed or not", () => {
+  const one = sealer();
+  const about = { subject: { resourceType: "User", resourceId: "7" } };
+  const first = one.seal(request("a", "Ada", about));
+  one.closed("a");
+  const second = one.seal(request("b", "Ada", about));
+  expect(second.keys).toEqual(first.keys);
+  expect(second.accounts).toEqual(first.accounts);
+  // The key is there, the row is not: it comes again.
+  for (const key of second.keys) key.isStored = true;
+  one.closed("b");
+  expect(one.seal(request("c", "Ada", about)).accounts).toEqual(first.accounts);
+});
+
 test("signed again after a lost race, it is sealed again under the same keys for its new place", () => {
   const one = sealer();
   const before = one.seal(request("1", "x"));
