@@ -1,9 +1,10 @@
-// npm run bench [-- throughput|memory|sealing|verify|search|soak] [--json] [--rounds N] [--seconds S] [--writes N]
+// npm run bench [-- throughput|memory|sealing|tree|verify|search|soak] [--json] [--rounds N] [--seconds S] [--writes N]
 // [--transactions N] [--dir DIR] [--minutes N]
 
 import { parseArgs } from "node:util";
+import { measureSealing } from "./cost/sealing.ts";
+import { measureTree } from "./cost/tree.ts";
 import { measureMemory } from "./memory.ts";
-import { measureSealing } from "./sealing/sealing.ts";
 import { measureSearch } from "./search.ts";
 import { measureSoak } from "./soak.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -30,6 +31,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   throughput: () => measureThroughput(pace, say),
   memory: () => measureMemory(Number(values.writes), say),
   sealing: () => measureSealing(pace, say),
+  tree: () => measureTree(pace, say),
   verify: () => measureVerify(say),
   search: () => measureSearch({ transactions: Number(values.transactions), dir: values.dir }, say),
   soak: () => measureSoak(Number(values.minutes), say),
