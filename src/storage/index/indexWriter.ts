@@ -82,6 +82,9 @@ export class IndexWriter {
   async open(hashAt: (seq: number) => Promise<Uint8Array | undefined>): Promise<boolean> {
     const { ledger, database, timeoutMs } = this.#options;
     this.#client = await connect(database, `scimseal ${ledger} indexer`, timeoutMs);
+    // What a crash takes is made again, from entries that are durable before anybody can read them: no commit of the index
+    // needs to wait for a disk, and so none is in the way of one that does.
+    await this.#ask("SET synchronous_commit = off", []);
     const [lock] = await this.#ask<{ ok: boolean }>(
       "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS ok",
       [`scimseal indexer ${ledger}`],
