@@ -8,7 +8,14 @@ import { formatPinnedJwk } from "../../src/keys/signer.ts";
 import { newSigner } from "../ledger/chain.ts";
 import { passMany, publish } from "../monitor/publisher/publisherHarness.ts";
 import { dropDatabase, makeDatabase, passOne, type TestDatabase } from "../storage/writerHarness.ts";
-import { makePublished, run, saveCheckpoint, serveLog, verifyJson } from "./publishedLedger.ts";
+import {
+  makePublished,
+  type PublishedLedger,
+  run,
+  saveCheckpoint,
+  serveLog,
+  verifyJson,
+} from "./publishedLedger.ts";
 
 const SWAPPED =
   "UPDATE $.entry e SET leaf = o.leaf, leaf_hash = o.leaf_hash FROM $.entry o WHERE e.seq IN (101, 102) AND o.seq = 203 - e.seq";
@@ -48,17 +55,7 @@ describe("a live ledger", () => {
   });
 
   test("a rotated key is followed by entries and checkpoints", async () => {
-    const ledger = await makePublished(database, 40);
-    const next = newSigner();
-    const writer = await ledger.writer({ reloadSigner: async () => next });
-    await writer.append({
-      body: { type: "event", event: { name: "key-rotated", kid: next.kid, jwk: next.publicJwk } },
-      attachments: [],
-    });
-    await passOne(await ledger.writer({ signer: next, reloadSigner: async () => next }));
-    const publisher = await publish(ledger, { signer: next, reloadSigner: async () => next });
-    await publisher.reaches(ledger.size + 3);
-    await publisher.publisher.stop();
+    const ledger = await makeRotated(40);
     const { report } = await verifyJson("--config", ledger.configFile);
     expect(report).toMatchObject({ ok: true, findings: [] });
     const pack = join(ledger.dir, "rotated.tar");
@@ -145,17 +142,7 @@ describe("without the entries' signatures", () => {
   });
 
   test("a rotated key is followed", async () => {
-    const ledger = await makePublished(database, 20);
-    const next = newSigner();
-    const writer = await ledger.writer({ reloadSigner: async () => next });
-    await writer.append({
-      body: { type: "event", event: { name: "key-rotated", kid: next.kid, jwk: next.publicJwk } },
-      attachments: [],
-    });
-    await passOne(await ledger.writer({ signer: next, reloadSigner: async () => next }));
-    const publisher = await publish(ledger, { signer: next, reloadSigner: async () => next });
-    await publisher.reaches(ledger.size + 3);
-    await publisher.publisher.stop();
+    const ledger = await makeRotated(20);
     const { report } = await verifyJson("--config", ledger.configFile, "--no-signatures");
     expect(report).toMatchObject({ ok: true, findings: [] });
   });
@@ -196,6 +183,25 @@ describe("without the entries' signatures", () => {
     );
     const { codes } = await verifyJson("--config", ledger.configFile, "--no-signatures");
     expect(codes).toEqual(["signature_invalid@46"]);
+  });
+
+  test.each([
+    [
+      "that says to be of more entries than its note",
+      "UPDATE $.checkpoint SET size = 1000000 WHERE size = 41",
+    ],
+    [
+      "that hides before all others",
+      "INSERT INTO $.checkpoint (id, size, root, note) OVERRIDING SYSTEM VALUE SELECT -1, 1000000, root, note FROM $.checkpoint WHERE size = 41",
+    ],
+  ])("a checkpoint %s speaks for nothing", async (_, statement) => {
+    const ledger = await makePublished(database, 20);
+    await passMany(await ledger.writer(), 3);
+    await ledger.tamper(
+      `${statement.replaceAll("$", ledger.schema)}; UPDATE ${ledger.schema}.entry SET leaf = left(leaf, -86) || repeat('A', 86) WHERE seq = (SELECT max(seq) FROM ${ledger.schema}.entry)`,
+    );
+    const { status, codes } = await verifyJson("--config", ledger.configFile, "--no-signatures");
+    expect([status, codes.length > 0]).toEqual([1, true]);
   });
 
   test("nothing is said where no checkpoint speaks, and of what has no tree", async () => {
@@ -304,3 +310,19 @@ describe("what is asked for", () => {
     expect((await readFile(pack)).length % 512).toBe(0);
   });
 });
+
+/** So many transactions, then another key and one transaction more, all of it published. */
+async function makeRotated(transactions: number): Promise<PublishedLedger> {
+  const ledger = await makePublished(database, transactions);
+  const next = newSigner();
+  const writer = await ledger.writer({ reloadSigner: async () => next });
+  await writer.append({
+    body: { type: "event", event: { name: "key-rotated", kid: next.kid, jwk: next.publicJwk } },
+    attachments: [],
+  });
+  await passOne(await ledger.writer({ signer: next, reloadSigner: async () => next }));
+  const publisher = await publish(ledger, { signer: next, reloadSigner: async () => next });
+  await publisher.reaches(ledger.size + 3);
+  await publisher.publisher.stop();
+  return ledger;
+}

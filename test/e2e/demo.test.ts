@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { run } from "./program.ts";
 
 interface DemoFile {
   scimBaseUrl: string;
@@ -59,18 +60,6 @@ async function end(signal: NodeJS.Signals): Promise<number | null> {
   const code = new Promise<number | null>((resolve) => child.once("exit", resolve));
   child.kill(signal);
   return await code;
-}
-
-async function run(...args: string[]): Promise<{ code: number | null; text: string }> {
-  const child = spawn(process.execPath, ["bin/scimseal.js", ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk) => {
-      text += String(chunk);
-    });
-  }
-  const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));
-  return { code, text };
 }
 
 async function verify(): Promise<{ ok: boolean; size: number; findings: { seq: number }[] }> {

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { DemoFile } from "../../src/cli/demo/demo.ts";
 import { parseVerifierKey } from "../../src/ledger/note/verifierKey.ts";
+import { run } from "./program.ts";
 
 let dataDir: string;
 let demo: DemoFile;
@@ -53,18 +54,6 @@ async function end(): Promise<void> {
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");
   await ended;
-}
-
-async function run(...args: string[]): Promise<{ code: number | null; text: string }> {
-  const child = spawn(process.execPath, ["bin/scimseal.js", ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk) => {
-      text += String(chunk);
-    });
-  }
-  const code = await new Promise<number | null>((resolve) => child.once("exit", resolve));
-  return { code, text };
 }
 
 async function create(userName: string): Promise<{ status: number; text: string }> {

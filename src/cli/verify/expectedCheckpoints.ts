@@ -10,6 +10,8 @@ const PAGE_CHECKPOINTS = 500;
 export class ExpectedCheckpoints {
   /** Size of the largest checkpoint from outside the database that agreed. */
   comparedUpTo: number | undefined;
+  /** Size of the largest one that agreed, from wherever; 0: none did. */
+  agreedUpTo = 0;
   readonly #audit: TreeAudit;
   readonly #published: AsyncGenerator<ExpectedCheckpoint>;
   readonly #outside: { size: number; checkpoint: ExpectedCheckpoint }[];
@@ -47,11 +49,11 @@ export class ExpectedCheckpoints {
     const audit = this.#audit;
     for (let [first] = this.#outside; first && first.size <= audit.size; [first] = this.#outside) {
       this.#outside.shift();
-      if (audit.compare(first.checkpoint)) this.comparedUpTo = first.size;
+      if (this.#compare(first.checkpoint)) this.comparedUpTo = first.size;
     }
     if (this.#dueAt === 0) await this.#advance();
     while (this.#next && this.#next.size <= audit.size) {
-      audit.compare(this.#next.checkpoint);
+      this.#compare(this.#next.checkpoint);
       await this.#advance();
     }
     this.#dueAt = Math.min(
@@ -68,6 +70,12 @@ export class ExpectedCheckpoints {
     // One is enough: those after it are larger.
     if (this.#next) this.#audit.findAhead(this.#next.checkpoint, this.#next.size);
     await this.#published.return(undefined);
+  }
+
+  #compare(checkpoint: ExpectedCheckpoint): boolean {
+    const agrees = this.#audit.compare(checkpoint);
+    if (agrees) this.agreedUpTo = this.#audit.size;
+    return agrees;
   }
 
   async #advance(): Promise<void> {

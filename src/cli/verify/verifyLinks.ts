@@ -14,7 +14,7 @@ import { fromBase64url, hashLeafText, nodeSha256, textToBase64url, toBase64url }
 import type { LedgerSource } from "../ledgerSource.ts";
 import { ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
 import type { LiveOptions } from "./verifyLive.ts";
-import type { LinkReport } from "./verifyReport.ts";
+import type { LinkReport, ReportFinding } from "./verifyReport.ts";
 
 const PAGE_ENTRIES = 5_000;
 
@@ -32,13 +32,13 @@ export async function verifyLinks(
   const audit = new TreeAudit({ origin, pinned, verify: fastVerify, digest: nodeSha256 });
   const latest = await tree.latestCheckpoint();
   const expected = new ExpectedCheckpoints(audit, outside, readPublished(tree, latest?.id ?? 0));
-  // One that is not what it says, or larger than the ledger, is a finding: then there is no verdict to rest on it.
+  // Which of them can be leant on shows when the tree has reached it.
   const vouchedFor = Math.max(latest?.size ?? 0, expected.largestOutside);
   if (vouchedFor === 0)
     throw new Error("there is no signed checkpoint to hold the entries against: verify with signatures");
   const links = linkVerifier(origin);
   const signatures = new SignatureCheck(pinned);
-  const missing: Finding[] = [];
+  const missing: ReportFinding[] = [];
   const total = await tree.size();
   await expected.reach();
   for (let after: number | undefined = -1; after !== undefined; ) {
@@ -67,6 +67,11 @@ export async function verifyLinks(
   }
   progress.end();
   await expected.end(missing.length === 0);
+  // What the tables say of a checkpoint is nobody's word: one that was leant on must have been opened, and have agreed.
+  if (missing.length === 0 && expected.agreedUpTo < vouchedFor) {
+    const detail = `there is no checkpoint of ${vouchedFor} entries that agrees: the signatures of those from ${expected.agreedUpTo} on were not checked`;
+    missing.push({ seq: expected.agreedUpTo, code: "checkpoint_untrusted", detail });
+  }
   const findings = [...links.findings, ...signatures.findings, ...missing, ...audit.findings];
   return {
     ok: findings.length === 0,
