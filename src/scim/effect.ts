@@ -2,7 +2,7 @@
 // Promises: total; the same reading whether an attribute comes in a resource's body, under a PATCH path, or under a
 // dotted or URN-qualified name in a path-less value, since identity providers use them all for the same thing.
 // Leaves out: what the target makes of it. These are effects asked for; the outcome says whether they happened.
-import { addListFacts, addMemberFacts, addTextFact, type Facts, valuesOf } from "./facts.ts";
+import { addListFacts, addMemberFacts, addTextFact, type Facts, isWhollyRead, valuesOf } from "./facts.ts";
 import { type JsonNode, type JsonObject, memberOf, stringMember } from "./json.ts";
 import { type AttributePath, parseAttributePath } from "./path.ts";
 import { isSecret, type Secrets } from "./secret.ts";
@@ -176,8 +176,11 @@ function observeMembers(
     case "remove":
       effects.add("membership-remove");
       addMemberFacts(facts, secrets, "removed", named);
-      if (named.length === 0 && !path.filtered && facts.members !== undefined)
-        facts.members.removedAll = true;
+      if (facts.members !== undefined) {
+        const isNamed = path.filtered ? path.filterValues !== undefined : isWhollyRead(value);
+        facts.members.removedNamed = isNamed && facts.members.removedNamed !== false;
+        if (named.length === 0 && !path.filtered) facts.members.removedAll = true;
+      }
       return;
     case "put":
     case "replace":

@@ -16,6 +16,8 @@ export interface MemberFacts {
   replaced?: string[];
   /** A remove without saying whom. */
   removedAll?: true;
+  /** Whether `removed` names everybody whom a remove takes away: by a filter of ids or a list of them, and nothing else. */
+  removedNamed?: boolean;
 }
 
 export interface Facts {
@@ -89,6 +91,14 @@ export function valuesOf(node: JsonNode | undefined): string[] {
   if (node === undefined) return [];
   if (node.kind === "array") return node.items.flatMap((item) => oneValue(item));
   return oneValue(node);
+}
+
+/** Whether `valuesOf` leaves nothing out. */
+export function isWhollyRead(node: JsonNode | undefined): boolean {
+  if (node === undefined) return false;
+  return node.kind !== "array"
+    ? oneValue(node).length === 1
+    : node.items.length > 0 && node.items.every((item) => oneValue(item).length === 1);
 }
 
 function oneValue(node: JsonNode): string[] {

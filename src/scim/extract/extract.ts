@@ -18,8 +18,8 @@ import {
   uuidAt,
 } from "./claims.ts";
 import { extractBulk } from "./extractBulk.ts";
-import { memberIds, namesOf } from "./names.ts";
-import { type Fate, type TouchedResource, Touches } from "./touches.ts";
+import { memberIds, namesOf, removesOthers } from "./names.ts";
+import { EVERYONE, type Fate, type TouchedResource, Touches } from "./touches.ts";
 
 /** One entry: its place, what its leaf says, and its attachments' bytes by name. */
 export interface RecordedEntry {
@@ -162,6 +162,8 @@ function touchOne(
     told,
   });
   for (const id of memberIds(facts)) touches.addMember(recordedId(connector, id));
+  if (removesOthers(textsAt(claimsAt(asClaims(opening.claims), "scim"), "effects"), facts))
+    touches.addMember(EVERYONE);
   return about;
 }
 

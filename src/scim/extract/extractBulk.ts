@@ -13,10 +13,11 @@ import {
   parseAttachment,
   parseBody,
   textAt,
+  textsAt,
 } from "./claims.ts";
 import type { ExtractInputs, RecordedEntry } from "./extract.ts";
-import { memberIds, type Name, namesOf } from "./names.ts";
-import type { Fate, Touches } from "./touches.ts";
+import { memberIds, type Name, namesOf, removesOthers } from "./names.ts";
+import { EVERYONE, type Fate, type Touches } from "./touches.ts";
 
 const BULK_ID = /^bulkid:/i;
 
@@ -54,7 +55,10 @@ export function extractBulk(inputs: ExtractInputs, touches: Touches): number {
       if (member !== undefined) touches.addMember(member);
     }
   }
-  return countAt(claimsAt(asClaims(opening.claims), "scim"), "operationCount") ?? operations.length;
+  const scim = claimsAt(asClaims(opening.claims), "scim");
+  // Which of its operations has which effect, the leaf does not say.
+  if (removesOthers(textsAt(scim, "effects"), undefined)) touches.addMember(EVERYONE);
+  return countAt(scim, "operationCount") ?? operations.length;
 }
 
 /** `/Me` is a user (RFC 7644 §3.11). */

@@ -36,6 +36,11 @@ export function memberIds(facts: Claims | undefined): Set<string> {
   return new Set(ids.filter((id) => typeof id === "string" && id !== "" && id.length <= MAX_ID) as string[]);
 }
 
+/** Whether members may have been taken away whom nobody named: then every account may be concerned. */
+export function removesOthers(effects: readonly string[], facts: Claims | undefined): boolean {
+  return effects.includes("membership-remove") && claimsAt(facts, "members")?.removedNamed !== true;
+}
+
 /** What redaction left behind is nobody's name; what only holds such a word may be, else it would be a place to hide. */
 function isName(value: unknown): value is string {
   return typeof value === "string" && value.trim() !== "" && value !== "[redacted]";

@@ -19,6 +19,9 @@ export interface TouchedResource {
   names: Name[];
 }
 
+/** Stands for whoever may be a member: no leaf's id begins so. */
+export const EVERYONE = "?everyone";
+
 const MAX_RESOURCES = 10_000;
 const MAX_NAMES = 10_000;
 const MAX_NAMES_EACH = 64;

@@ -4,6 +4,7 @@
 // The index is not signed: it only says where to look. Whoever shows a history reads it from the leaves.
 
 import type pg from "pg";
+import { EVERYONE } from "../../scim/extract/touches.ts";
 import type { AttachmentOpener } from "../attachmentSealer.ts";
 import { sealedNamePlace } from "../index/sealedName.ts";
 import type { DatabaseAddress, PoolOptions } from "../postgres.ts";
@@ -153,8 +154,8 @@ export class AccountReader {
   }
 
   /**
-   * The transactions of a group that may say something about one member: those that name it, and those that take members
-   * away, since one may remove all beside those that it names. At most `limit` of the newest, oldest first.
+   * The transactions of a group that may say something about one member: those that name it, and those that put a list in
+   * place of all or take away somebody whom they do not name. At most `limit` of the newest, oldest first.
    */
   async membershipTransactions(
     group: AccountSummary,
@@ -165,10 +166,10 @@ export class AccountReader {
       group.account,
       `SELECT t.seq, t.closed_seq FROM ${this.#schema}.txn_account s JOIN ${this.#schema}.txn t ON t.seq = s.seq
        WHERE s.account = $1 AND s.role = 's' AND (
-         t.effects && ARRAY['create', 'delete', 'replace', 'membership-remove', 'membership-replace'] OR t.is_cut
-         OR EXISTS (SELECT FROM ${this.#schema}.txn_account m JOIN ${this.#schema}.account a ON a.id = m.account WHERE m.seq = t.seq AND m.role = 'm' AND a.connector = $2 AND a.ref = $3))
+         t.effects && ARRAY['create', 'delete', 'replace', 'membership-replace'] OR t.is_cut
+         OR EXISTS (SELECT FROM ${this.#schema}.txn_account m JOIN ${this.#schema}.account a ON a.id = m.account WHERE m.seq = t.seq AND m.role = 'm' AND a.connector = $2 AND a.ref = ANY($3::text[])))
        ORDER BY s.seq DESC LIMIT $4`,
-      [group.account, member.connector, member.ref, limit],
+      [group.account, member.connector, [member.ref, EVERYONE], limit],
     );
   }
 

@@ -1,6 +1,8 @@
 // The statements of the index's writer. Rows come as arrays, one a column, and `unnest` stands in the select lists (see
 // ../batch.ts). Each is prepared once a session.
 
+import { EVERYONE } from "../../scim/extract/touches.ts";
+
 export interface IndexStatements {
   /** $1 transactions. */
   stored: string;
@@ -43,7 +45,7 @@ export function indexStatements(schema: string): IndexStatements {
     stored: `SELECT txn, seq, outcome IS NULL AS open FROM ${schema}.txn WHERE txn = ANY($1::uuid[])`,
     forget: `WITH gone AS (
   SELECT DISTINCT t.account FROM ${schema}.txn_account t JOIN ${schema}.account a ON a.id = t.account
-  WHERE t.seq = ANY($1::bigint[]) AND a.ref LIKE '?%'
+  WHERE t.seq = ANY($1::bigint[]) AND a.ref LIKE '?%' AND a.ref <> '${EVERYONE}'
 ), touches AS (DELETE FROM ${schema}.txn_account WHERE account IN (SELECT account FROM gone)
 ), names AS (DELETE FROM ${schema}.account_name WHERE account IN (SELECT account FROM gone))
 DELETE FROM ${schema}.account WHERE id IN (SELECT account FROM gone)`,

@@ -7,7 +7,7 @@ import { indexVersion } from "../../../src/indexer/indexer.ts";
 import { createIndexKey } from "../../../src/keys/indexKey.ts";
 import { recordedId } from "../../../src/proxy/draft.ts";
 import { AccountReader, type AccountSummary } from "../../../src/storage/accounts/accountReader.ts";
-import { connectors } from "../../indexer/indexHarness.ts";
+import { connectors, pass } from "../../indexer/indexHarness.ts";
 import { dropDatabase, makeDatabase, runSql, type TestDatabase } from "../../storage/writerHarness.ts";
 import { testOpener, testSealingKey } from "../../support/sealing.ts";
 import { get, makeAuditor, serve } from "../harness.ts";
@@ -132,4 +132,44 @@ test("an index that was changed shows nobody what another connector did", async 
   context.authenticate = () => makeAuditor("hr-only", { connectors: new Set(["hr"]) });
   const members = await ask("groups/g-1/members");
   expect([members.members, members.exists]).toEqual([[], "unknown"]);
+});
+
+test("of a group's transactions only those are read for one member that may say something about it", async () => {
+  const { accounts, write, index } = await makeDesk();
+  const remove = (path: string, value?: object[]) => ({ op: "remove", path, ...(value && { value }) });
+  const patches: Record<string, object[]> = {
+    "adds another": [{ op: "add", path: "members", value: [{ value: "u-2" }] }],
+    "removes another": [remove('members[value eq "u-2"]')],
+    "removes both": [remove("members", [{ value: "u-1" }, { value: "u-2" }])],
+    "removes another, and some": [remove('members[value eq "u-2"]'), remove('members[display co "a"]')],
+    "removes all but one": [remove('members[not (value eq "u-2")]')],
+    "removes whom nobody can read": [remove("members", [{ value: "u-2" }, { display: "Ada" }])],
+    "removes all": [remove("members")],
+    renames: [{ op: "replace", path: "displayName", value: "Engineers" }],
+  };
+  await write(async (writer) => {
+    await join(writer, { id: "u-1", userName: "ada@example.com" });
+    await group(writer, "g-1", "Engineering", "u-1");
+    for (const Operations of Object.values(patches)) {
+      const body = { schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], Operations };
+      await pass(writer, { method: "PATCH", path: "/Groups/g-1", body }, { status: 204, body: undefined });
+    }
+  });
+  await index();
+  const [user, its] = [await accountOf(accounts, "User", "u-1"), await accountOf(accounts, "Group", "g-1")];
+  const all = await accounts.transactionsOf(its.account, 100);
+  const names = ["creates", ...Object.keys(patches)];
+  expect(all).toHaveLength(names.length);
+  const read = new Set((await accounts.membershipTransactions(its, user, 100)).map(({ seq }) => seq));
+  expect(names.filter((_, at) => read.has(all[at]?.seq ?? -1))).toEqual([
+    "creates",
+    "removes both",
+    "removes another, and some",
+    "removes all but one",
+    "removes whom nobody can read",
+    "removes all",
+  ]);
+  // What stands for everybody is nobody's account.
+  const { accounts: listed } = await accounts.find({}, { after: undefined, limit: 100 });
+  expect(listed.map(({ ref }) => ref).sort()).toEqual(["g-1", "u-1", "u-2"]);
 });
