@@ -81,9 +81,9 @@ test("every parameter of a path is described, and integers are integers", () => 
   ]);
 });
 
-test("a token is asked for by everything but the two documents and the sign-in", () => {
+test("a token is asked for by everything but the two documents, the sign-in, and who asks whether he is signed in", () => {
   const open = operations.filter(({ access }) => access === "anyone").map(({ path }) => path);
-  expect(open).toEqual(["/audit/v1/", "/audit/v1/openapi.json", "/session"]);
+  expect(open).toEqual(["/audit/v1/", "/audit/v1/openapi.json", "/session", "/session/current"]);
   expect(openApiDocument.paths["/audit/v1/verify"]?.post?.security).toEqual([
     { auditorToken: [] },
     { session: [] },
