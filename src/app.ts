@@ -330,6 +330,13 @@ async function readTls(tls: ListenerTls | undefined): Promise<{ cert: string; ke
 /** Thrown when a listener's port belongs to somebody else. */
 export class PortTakenError extends Error {
   override name = "PortTakenError";
+  /** What is wrong, without what to do about it: that depends on where the port was given. */
+  readonly said: string;
+
+  constructor(said: string, remedy: string, options?: ErrorOptions) {
+    super(`${said}; ${remedy}`, options);
+    this.said = said;
+  }
 }
 
 async function bind(
@@ -344,7 +351,7 @@ async function bind(
       const said = `cannot listen on ${host}:${port}: ${isTaken ? "the port is taken" : cause.message}`;
       reject(
         isTaken
-          ? new PortTakenError(`${said}; end what listens there, or set ${listener}.listen.port`, { cause })
+          ? new PortTakenError(said, `end what listens there, or set ${listener}.listen.port`, { cause })
           : new Error(said, { cause }),
       );
     });

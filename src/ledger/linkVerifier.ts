@@ -1,8 +1,9 @@
 // The quick look at a ledger: that each leaf stands where it says it stands and follows exactly the leaf before it, and
 // its hash for the tree. No signature is checked, so by itself this proves nothing about who wrote what: it is for holding
 // a ledger against a checkpoint, whose signature then stands for every leaf under it.
-// A leaf is told by how its text begins (docs/FORMAT.md §2), which spares decoding and parsing it; one that begins in
-// another way is read in full. Pure; nothing here throws because of what it reads.
+// A leaf is told by how its text begins when a writer of this project wrote it, which spares decoding and parsing it; one
+// that begins in another way, which the format allows, is read in full. Leaves out whatever stands behind that beginning, a
+// member said twice included. Pure; nothing here throws because of what it reads.
 
 import { encodeBase64url } from "./base64url.ts";
 import { FORMAT_VERSION } from "./entry.ts";

@@ -114,7 +114,7 @@ async function runDemo(options: DemoOptions): Promise<void> {
     await target.close();
     if (cause instanceof PortTakenError)
       throw new Error(
-        `${cause.message.replace(/;.*/, "")}; end what listens there, or take free ones: npm start -- --scim-port 0 --admin-port 0`,
+        `${cause.said}; end what listens there, or take free ones: npm start -- --scim-port 0 --admin-port 0`,
         { cause },
       );
     throw cause;

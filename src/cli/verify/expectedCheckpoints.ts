@@ -1,7 +1,8 @@
-// The checkpoints that a ledger in its database is held against while its tree grows: the published ones, and those from
-// outside the database, without which nobody can tell that the newest entries were cut off.
+// What a ledger in its database is held against while its tree grows: its stored tiles, the published checkpoints, and those
+// from outside the database, without which nobody can tell that the newest entries were cut off.
 
 import type { ExpectedCheckpoint, TreeAudit } from "../../ledger/evidence/treeAudit.ts";
+import type { FilledTile } from "../../ledger/tree/tile.ts";
 import type { TreeStore } from "../../storage/tree/treeStore.ts";
 
 const PAGE_CHECKPOINTS = 500;
@@ -102,5 +103,18 @@ export async function* readPublished(tree: TreeStore, lastId: number): AsyncGene
       after = id;
     }
     if (page.length < PAGE_CHECKPOINTS) return;
+  }
+}
+
+/** Holds the stored ones of these tiles against what follows from the entries. */
+export async function compareTiles(
+  tree: TreeStore,
+  audit: TreeAudit,
+  filled: readonly FilledTile[],
+): Promise<void> {
+  for (const full of filled) {
+    const { level, index } = full.tile;
+    const [stored] = await tree.storedTiles(level, index, 1);
+    if (stored?.index === index) audit.compareTile(full, stored.bytes);
   }
 }

@@ -12,7 +12,7 @@ import { LinkVerifier } from "../../ledger/linkVerifier.ts";
 import type { Finding, StoredEntry } from "../../ledger/verify.ts";
 import { fromBase64url, hashLeafText, nodeSha256, textToBase64url, toBase64url } from "../../nodeCrypto.ts";
 import type { LedgerSource } from "../ledgerSource.ts";
-import { ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
+import { compareTiles, ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
 import type { LiveOptions } from "./verifyLive.ts";
 import type { LinkReport, ReportFinding } from "./verifyReport.ts";
 
@@ -47,11 +47,8 @@ export async function verifyLinks(
       if (row.seq !== links.size) break;
       const isVouchedFor = row.type !== "event" && row.seq < vouchedFor;
       const signer = isVouchedFor ? undefined : signatures.check(row);
-      for (const full of audit.append(links.push(row))) {
-        const { level, index } = full.tile;
-        const [stored] = await tree.storedTiles(level, index, 1);
-        if (stored?.index === index) audit.compareTile(full, stored.bytes);
-      }
+      const filled = audit.append(links.push(row));
+      if (filled.length > 0) await compareTiles(tree, audit, filled);
       const rotated = signer && audit.followSigned(row.leaf, signer, row.type === "event");
       if (rotated) signatures.rotate(rotated);
       if (expected.isDue) await expected.reach();

@@ -4,13 +4,12 @@
 
 import { fastVerify } from "../../keys/fastVerify.ts";
 import { type ExpectedCheckpoint, TreeAudit } from "../../ledger/evidence/treeAudit.ts";
-import { hashLeaf } from "../../ledger/hash.ts";
 import type { StoredEntry } from "../../ledger/verify.ts";
-import { nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
+import { hashLeafText, nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
 import { LedgerReader } from "../../storage/reader.ts";
 import type { TreeStore } from "../../storage/tree/treeStore.ts";
 import type { LedgerSource } from "../ledgerSource.ts";
-import { ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
+import { compareTiles, ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
 import { PreparedRows } from "./preparedRows.ts";
 import type { Progress } from "./progress.ts";
 import type { SignatureThreads } from "./signatureThreads.ts";
@@ -85,11 +84,8 @@ class AuditedReader extends LedgerReader {
       yield row;
       // Here the verifier has taken the row; behind a gap there is no tree to speak of.
       if (row.seq !== audit.size) continue;
-      for (const full of audit.append(hashLeaf(Buffer.from(row.leaf), nodeSha256))) {
-        const { level, index } = full.tile;
-        const [stored] = await this.#tree.storedTiles(level, index, 1);
-        if (stored?.index === index) audit.compareTile(full, stored.bytes);
-      }
+      const filled = audit.append(hashLeafText(row.leaf));
+      if (filled.length > 0) await compareTiles(this.#tree, audit, filled);
       const next = rows.signer && audit.followSigned(row.leaf, rows.signer, row.type === "event");
       if (next) rows.expect(next);
       if (expected.isDue) await expected.reach();
