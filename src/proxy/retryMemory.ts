@@ -3,7 +3,8 @@
 
 import { RecentMap } from "../recentMap.ts";
 
-const KEPT = 5_000;
+/** At least; never more than twice as many. */
+const KEPT = 10_000;
 
 export class RetryMemory {
   readonly #txnByKey = new RecentMap<string, string>(KEPT);
