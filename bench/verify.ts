@@ -43,7 +43,7 @@ export interface VerifyReport {
   rawAllCoresPerSecond: number;
   /**
    * Entries a second with hash, link, signature and tree, on all cores; as a share of one thread's raw rate × cores, and of
-   * what the cores do together, which is less where two of them are one core's two threads. Medians of shares by round.
+   * what the cores do together, which is less where two of them are one core's two threads. Of the medians over the rounds.
    */
   fullPerSecond: number;
   fullShare: number;
@@ -85,19 +85,23 @@ export async function measureVerify(say: (line: string) => void): Promise<Verify
   await threads.close();
   await Promise.all(rawThreads.map((thread) => thread.terminate()));
   const rate = (of: (round: (typeof rounds)[number]) => number) => Math.round(median(rounds.map(of)));
-  const share = (of: (round: (typeof rounds)[number]) => number) =>
-    Math.round(median(rounds.map(of)) * 1000) / 1000;
+  const [raw, rawAll, full] = [
+    rate((round) => round.raw),
+    rate((round) => round.rawAll),
+    rate((round) => round.full),
+  ];
+  const share = (of: number) => Math.round((full / of) * 1000) / 1000;
   say("a million entries for the proofs");
   const proof = await measureProofs();
   say("a pack in Chromium");
   const browserMs = await measureBrowser();
   return {
     cores,
-    rawVerifyPerSecond: rate(({ raw }) => raw),
-    rawAllCoresPerSecond: rate(({ rawAll }) => rawAll),
-    fullPerSecond: rate(({ full }) => full),
-    fullShare: share(({ full, raw }) => full / (raw * cores)),
-    fullShareOfAllCores: share(({ full, rawAll }) => full / rawAll),
+    rawVerifyPerSecond: raw,
+    rawAllCoresPerSecond: rawAll,
+    fullPerSecond: full,
+    fullShare: share(raw * cores),
+    fullShareOfAllCores: share(rawAll),
     withoutSignaturesPerSecond: rate(({ without }) => without),
     judgedPerSecond: rate(({ judged }) => judged),
     proof,
