@@ -1,18 +1,21 @@
 // In place of src/keys/attachmentSeal.ts and attachmentOpen.ts: the same bytes without a cipher and without keys.
 
+import { takeApart } from "../../src/ledger/sealedAttachment.ts";
 import type { AttachmentOpener, AttachmentSealer } from "../../src/ledger/sealing.ts";
 
-const SALT_BYTES = 32;
+const ID_BYTES = 32;
 
 export function createAttachmentSealer(): AttachmentSealer {
   return {
     seal: ({ attachments }) => ({
-      contents: attachments.map(({ salt, content }) => Buffer.concat([salt, content])),
+      ...(attachments.length > 0 && {
+        content: Buffer.concat(attachments.flatMap(({ salt, content }) => [salt, content])),
+      }),
       keys: [],
       accounts: [],
     }),
     closed() {},
-    mark: () => ({ id: Buffer.alloc(SALT_BYTES), wrapped: Buffer.alloc(0) }),
+    mark: () => ({ id: Buffer.alloc(ID_BYTES), wrapped: Buffer.alloc(0) }),
     assertOpens() {},
   };
 }
@@ -22,10 +25,8 @@ export function createAttachmentOpener(): AttachmentOpener {
     begin: () => ({
       missing: [],
       add() {},
-      open: (_entryId, _name, content) => ({
-        salt: content.subarray(0, SALT_BYTES),
-        content: content.subarray(SALT_BYTES),
-      }),
+      openAll: (_entryId, named, content) => takeApart(content, named) ?? "it is something else",
+      openOne: () => "it is something else",
     }),
   };
 }

@@ -6,52 +6,72 @@
  * to erase an account, opens nothing any more from that moment on.
  */
 import { createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
-import { parseSealed, type SealedPart, sealedPlace, TAG_BYTES } from "../ledger/sealedAttachment.ts";
+import { SALT_BYTES } from "../ledger/hash.ts";
+import {
+  parseSealed,
+  type SealedPart,
+  sealedPlace,
+  sealedPlaceOfOne,
+  TAG_BYTES,
+  takeApart,
+} from "../ledger/sealedAttachment.ts";
 import type { AttachmentOpener } from "../ledger/sealing.ts";
 import { dataKeyId } from "./attachmentSeal.ts";
 import { SealError, type SealingKey } from "./sealingKey.ts";
-
-const SALT_BYTES = 32;
 
 /** An opener of one ledger's attachments. */
 export function createAttachmentOpener(sealingKey: SealingKey, origin: string): AttachmentOpener {
   return {
     begin(contents) {
       const keys = new Map<string, KeyObject | undefined>();
-      const parsed = new Map<Uint8Array, SealedPart[]>();
+      const parsed = new Map<Uint8Array, NonNullable<ReturnType<typeof parseSealed>>>();
       const missing = new Map<string, Uint8Array>();
       for (const content of contents) {
-        const parts = parseSealed(content);
-        if (!parts) continue;
-        parsed.set(content, parts);
-        for (const { keyId } of parts) {
+        const sealed = parseSealed(content);
+        if (!sealed) continue;
+        parsed.set(content, sealed);
+        for (const { keyId } of sealed.parts) {
           const id = idText(keyId);
           if (keys.has(id)) continue;
           keys.set(id, undefined);
           missing.set(id, keyId);
         }
       }
+      /** The plaintexts of the parts, joined; or why there are none. */
+      const openParts = (
+        content: Uint8Array,
+        version: 1 | 2,
+        placeOf: (part: number, parts: number) => string,
+      ): Uint8Array | string => {
+        const sealed = parsed.get(content);
+        if (sealed?.version !== version) return "it is not sealed as it should be";
+        const plain: Uint8Array[] = [];
+        for (const [i, part] of sealed.parts.entries()) {
+          const secret = keys.get(idText(part.keyId));
+          if (!secret) return "its data key is not there, or not under this sealing key";
+          const bytes = decrypt(secret, part, placeOf(i, sealed.parts.length));
+          if (!bytes) return "it was changed, or sealed for another place";
+          plain.push(bytes);
+        }
+        const [only] = plain;
+        return plain.length === 1 && only ? only : Buffer.concat(plain);
+      };
       return {
         missing: [...missing.values()],
         add({ id, wrapped }) {
           const secret = unwrap(sealingKey, id, wrapped);
           if (secret) keys.set(idText(id), secret);
         },
-        open(entryId, name, content) {
-          const parts = parsed.get(content);
-          if (!parts) return "it is not a sealed attachment";
-          const plain: Uint8Array[] = [];
-          for (const [i, part] of parts.entries()) {
-            const secret = keys.get(idText(part.keyId));
-            if (!secret) return "its data key is not there, or not under this sealing key";
-            const bytes = decrypt(secret, part, sealedPlace(origin, entryId, name, i, parts.length));
-            if (!bytes) return "it was changed, or sealed for another place";
-            plain.push(bytes);
-          }
-          const [only] = plain;
-          const whole = plain.length === 1 && only ? only : Buffer.concat(plain);
-          if (whole.length < SALT_BYTES) return "it has no salt";
-          return { salt: whole.subarray(0, SALT_BYTES), content: whole.subarray(SALT_BYTES) };
+        openAll(entryId, named, content) {
+          const plain = openParts(content, 2, (i, n) => sealedPlace(origin, entryId, i, n));
+          if (typeof plain === "string") return plain;
+          return takeApart(plain, named) ?? "it does not hold what the leaf names";
+        },
+        openOne(entryId, name, content) {
+          const plain = openParts(content, 1, (i, n) => sealedPlaceOfOne(origin, entryId, name, i, n));
+          if (typeof plain === "string") return plain;
+          if (plain.length < SALT_BYTES) return "it has no salt";
+          return { name, salt: plain.subarray(0, SALT_BYTES), content: plain.subarray(SALT_BYTES) };
         },
       };
     },

@@ -1,5 +1,6 @@
 /**
- * Seals attachments: each under the data key of the account it is about, a Bulk's operations each under their own.
+ * Seals the attachments of an entry together, under the data key of the account that it is about; a Bulk's operations each
+ * under their own. Together, because a cipher object costs more than what it enciphers, and a row more than its bytes.
  *
  * The write path never reads the database: an account gets a data key when this process first meets it, so that one
  * account may have several (one for each run, and after the cache let go of it). A create is sealed under a fresh key,
@@ -9,6 +10,7 @@
 import { createCipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import {
   KEY_ID_BYTES,
+  NONCE_BYTES,
   PART_BYTES,
   SEAL_HEAD_BYTES,
   SEAL_VERSION,
@@ -54,6 +56,13 @@ interface Scope {
   readonly accounts: Set<AccountKeyRow>;
 }
 
+/** A stretch of an entry's bytes under one key; `end` is exclusive. */
+interface Part {
+  readonly key: DataKey;
+  readonly start: number;
+  end: number;
+}
+
 /** Accounts whose key is remembered, at least; of further ones those that were met lately. */
 const ACCOUNTS = 25_000;
 /** Transactions under way: more than any limit on writes in flight. Those of long ago will never have an outcome of ours. */
@@ -62,7 +71,7 @@ const DIGEST_BYTES = 16;
 const CIPHER = "aes-256-gcm";
 const OPTIONS = { authTagLength: TAG_BYTES };
 const NO_BYTES = new Uint8Array(0);
-const NOTHING: SealedEntry = { contents: [], keys: [], accounts: [] };
+const NOTHING: SealedEntry = { keys: [], accounts: [] };
 
 /** A data key's name and commitment: no two keys have the same, so that a part opens under one key only. */
 export function dataKeyId(dataKey: Uint8Array): Buffer {
@@ -95,12 +104,13 @@ class Sealer implements AttachmentSealer {
   }
 
   seal(task: SealingTask): SealedEntry {
-    const { attachments } = task;
+    const { entryId, connector = "", attachments } = task;
     if (attachments.length === 0) return NOTHING;
     const scope = this.#scopeOf(task);
-    const keys = new Set<DataKey>();
-    const contents = attachments.map((attachment) => this.#sealOne(task, scope, attachment, keys));
-    return { contents, keys: [...keys], accounts: [...scope.accounts] };
+    const parts = this.#partsOf(scope, connector, attachments);
+    const content = this.#sealParts(entryId, join(attachments), parts);
+    const keys = new Set(parts.map(({ key }) => key));
+    return { content, keys: [...keys], accounts: [...scope.accounts] };
   }
 
   closed(txn: string): void {
@@ -198,47 +208,43 @@ class Sealer implements AttachmentSealer {
     return slot;
   }
 
-  #sealOne(
-    { entryId, connector = "" }: SealingTask,
-    scope: Scope,
-    { name, salt, content, spans = [] }: SealingTask["attachments"][number],
-    keys: Set<DataKey>,
-  ): Uint8Array {
-    const parts: { key: DataKey; start: number; end: number }[] = [
-      { key: scope.main.key, start: 0, end: content.length },
-    ];
-    for (const { start, end, operation } of spans) {
-      const { key } = this.#slotOf(scope, connector, operation);
+  /** Whose bytes are where, without a gap: what is nobody's, and the salts, are the transaction's. */
+  #partsOf(scope: Scope, connector: string, attachments: SealingTask["attachments"]): Part[] {
+    const parts: Part[] = [];
+    let at = 0;
+    const upTo = (end: number, key: DataKey) => {
       const last = parts.at(-1);
-      if (!last || start < last.start || end <= start || end > content.length) continue;
-      if (key === last.key) continue;
-      last.end = start;
-      parts.push({ key, start, end });
-      if (end < content.length) parts.push({ key: scope.main.key, start: end, end: content.length });
+      if (last?.key === key) last.end = end;
+      else if (end > at) parts.push({ key, start: at, end });
+      at = end;
+    };
+    let begin = 0;
+    for (const { salt, content, spans = [] } of attachments) {
+      begin += salt.length;
+      for (const { start, end, operation } of spans) {
+        if (begin + start < at || end <= start || end > content.length) continue;
+        const { key } = this.#slotOf(scope, connector, operation);
+        upTo(begin + start, scope.main.key);
+        upTo(begin + end, key);
+      }
+      begin += content.length;
+      upTo(begin, scope.main.key);
     }
-    // A stretch between two spans that touch is empty. The first part stays: it holds the salt.
-    const filled = parts.filter(({ start, end }, i) => i === 0 || end > start);
-    const out = Buffer.allocUnsafe(
-      SEAL_HEAD_BYTES + filled.length * PART_BYTES + salt.length + content.length,
-    );
+    return parts;
+  }
+
+  #sealParts(entryId: string, plain: Uint8Array, parts: readonly Part[]): Uint8Array {
+    const out = Buffer.allocUnsafe(SEAL_HEAD_BYTES + parts.length * PART_BYTES + plain.length);
     out[0] = SEAL_VERSION;
-    let at = out.writeUInt32BE(filled.length, 1);
-    for (let i = 0; i < filled.length; i++) {
-      const part = filled[i];
-      if (!part) break;
-      const { key, start, end } = part;
-      keys.add(key);
-      const nonce = this.#randomBytes(12);
-      out.set(key.id, at);
-      out.set(nonce, at + key.id.length);
-      const size = end - start + (i === 0 ? salt.length : 0);
-      at = out.writeUInt32BE(size, at + key.id.length + nonce.length);
+    let at = out.writeUInt32BE(parts.length, 1);
+    for (const [i, { key, start, end }] of parts.entries()) {
+      const nonce = this.#randomBytes(NONCE_BYTES);
+      at = put(out, key.id, at);
+      at = put(out, nonce, at);
+      at = out.writeUInt32BE(end - start, at);
       const cipher = createCipheriv(CIPHER, key.secret, nonce, OPTIONS);
-      cipher.setAAD(Buffer.from(sealedPlace(this.#origin, entryId, name, i, filled.length)));
-      // The plain bytes stand where the ciphertext will: one call of the cipher for both salt and content.
-      if (i === 0) out.set(salt, at);
-      out.set(content.subarray(start, end), at + size - (end - start));
-      at = put(out, cipher.update(out.subarray(at, at + size)), at);
+      cipher.setAAD(Buffer.from(sealedPlace(this.#origin, entryId, i, parts.length)));
+      at = put(out, cipher.update(plain.subarray(start, end)), at);
       cipher.final();
       at = put(out, cipher.getAuthTag(), at);
     }
@@ -275,6 +281,11 @@ function parseKey(text: string): DataKey {
 /** The NULs keep the parts apart. `Me` is a user. */
 function nameOf(connector: string, type: string, id: string): string {
   return `${connector}\0${type === "Me" ? "User" : type}\0${id}`;
+}
+
+/** Salts and contents as one. */
+function join(attachments: SealingTask["attachments"]): Uint8Array {
+  return Buffer.concat(attachments.flatMap(({ salt, content }) => [salt, content]));
 }
 
 function put(out: Buffer, bytes: Uint8Array, at: number): number {

@@ -1,7 +1,14 @@
-// The bytes of a sealed attachment (docs/FORMAT.md, "Sealed at rest"): one or more parts, each AES-256-GCM under the data
-// key of one account or transaction. The plaintexts of the parts, joined, are the 32-byte salt and then the content that
-// the leaf commits to. Pure: layout and additional data only, no cipher. Parsing is strict: one spelling, nothing after
-// the last part; total: hostile bytes give undefined.
+// The bytes of sealed attachments (docs/FORMAT.md, "Sealed at rest"): one or more parts, each AES-256-GCM under the data
+// key of one account or transaction. The plaintexts of the parts, joined, are each attachment's 32-byte salt and then the
+// content that the leaf commits to: in version 2 of all attachments of the entry, in the leaf's order and with its sizes; in
+// version 1 of one. Pure: layout and additional data only, no cipher. Parsing is strict: one spelling, nothing after the
+// last part; total: hostile bytes give undefined.
+
+import type { AttachmentRef } from "./entry.ts";
+import { SALT_BYTES } from "./hash.ts";
+
+/** The row in which all attachments of an entry stand, sealed together. No attachment is called that. */
+export const SEALED_TOGETHER = "*";
 
 /** One part as it is stored. */
 export interface SealedPart {
@@ -12,7 +19,8 @@ export interface SealedPart {
   tag: Uint8Array;
 }
 
-export const SEAL_VERSION = 1;
+/** What is written. Version 1 is only read. */
+export const SEAL_VERSION = 2;
 export const KEY_ID_BYTES = 32;
 export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
@@ -21,9 +29,19 @@ export const SEAL_HEAD_BYTES = 5;
 /** Of one part, beside its ciphertext: key id, nonce, length, tag. */
 export const PART_BYTES = KEY_ID_BYTES + NONCE_BYTES + 4 + TAG_BYTES;
 
-/** Reads the parts; they share the memory of `bytes`. Undefined: not a sealed attachment. */
-export function parseSealed(bytes: Uint8Array): SealedPart[] | undefined {
-  if (bytes.length < SEAL_HEAD_BYTES + PART_BYTES || bytes[0] !== SEAL_VERSION) return undefined;
+/** An attachment as a leaf names it. */
+export type NamedSize = Pick<AttachmentRef, "name" | "size">;
+
+export interface Attachment {
+  name: string;
+  salt: Uint8Array;
+  content: Uint8Array;
+}
+
+/** Reads the parts; they share the memory of `bytes`. Undefined: nothing sealed in this version. */
+export function parseSealed(bytes: Uint8Array): { version: 1 | 2; parts: SealedPart[] } | undefined {
+  const [version] = bytes;
+  if (bytes.length < SEAL_HEAD_BYTES + PART_BYTES || (version !== 1 && version !== 2)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = view.getUint32(1);
   if (count === 0 || count > (bytes.length - SEAL_HEAD_BYTES) / PART_BYTES) return undefined;
@@ -46,11 +64,31 @@ export function parseSealed(bytes: Uint8Array): SealedPart[] | undefined {
     });
     at = tagAt + TAG_BYTES;
   }
-  return at === bytes.length ? parts : undefined;
+  return at === bytes.length ? { version, parts } : undefined;
 }
 
-/** What a part is bound to, besides its key: it opens in this place of this entry of this ledger and in no other. */
-export function sealedPlace(
+/** Takes the joined plaintexts of version 2 apart, as the leaf names them. Undefined if that is not what they are. */
+export function takeApart(plain: Uint8Array, named: readonly NamedSize[]): Attachment[] | undefined {
+  let at = 0;
+  const attachments = named.map(({ name, size }) => {
+    const salt = plain.subarray(at, at + SALT_BYTES);
+    const content = plain.subarray(at + SALT_BYTES, at + SALT_BYTES + size);
+    at += SALT_BYTES + size;
+    return { name, salt, content };
+  });
+  return at === plain.length ? attachments : undefined;
+}
+
+/**
+ * What a part is bound to, besides its key: it opens in this place of this entry of this ledger and in no other. Version 2;
+ * the leaf says in which order the attachments stand.
+ */
+export function sealedPlace(origin: string, entryId: string, part: number, parts: number): string {
+  return `scimseal/v2/attachments\0${origin}\0${entryId}\0${part}/${parts}`;
+}
+
+/** The same of version 1, where a row holds one attachment. */
+export function sealedPlaceOfOne(
   origin: string,
   entryId: string,
   name: string,

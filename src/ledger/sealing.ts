@@ -2,6 +2,8 @@
 // attachments are opened again. Types only; src/keys/attachmentSeal.ts and attachmentOpen.ts are the implementations,
 // docs/FORMAT.md ("Sealed at rest") says what the bytes are.
 
+import type { Attachment, NamedSize } from "./sealedAttachment.ts";
+
 /** Whom bytes are about, within the connector of the entry. */
 export interface SealSubject {
   resourceType?: string;
@@ -34,7 +36,7 @@ export interface AccountKeyRow {
   isStored: boolean;
 }
 
-/** One entry's attachments, to be sealed. */
+/** One entry's attachments, to be sealed together. */
 export interface SealingTask {
   entryId: string;
   /** `request` begins a transaction, whose keys its `response` uses too. */
@@ -44,8 +46,8 @@ export interface SealingTask {
   subject?: SealSubject;
   /** A Bulk's, by index. */
   operations?: readonly (SealSubject | undefined)[];
+  /** In the leaf's order. */
   attachments: readonly {
-    name: string;
     salt: Uint8Array;
     content: Uint8Array;
     spans?: readonly SealSpan[];
@@ -53,8 +55,8 @@ export interface SealingTask {
 }
 
 export interface SealedEntry {
-  /** In the order of the task. */
-  contents: readonly Uint8Array[];
+  /** All attachments together; absent if there are none. */
+  content?: Uint8Array;
   /** What the ledger must hold together with the entry; rows that it may have already are marked. */
   keys: readonly DataKeyRow[];
   accounts: readonly AccountKeyRow[];
@@ -84,10 +86,8 @@ export interface Opening {
   /** Ids of data keys that the ledger has to be asked for. */
   readonly missing: readonly Uint8Array[];
   add(row: { id: Uint8Array; wrapped: Uint8Array }): void;
-  /** Salt and content, or why there are none. */
-  open(
-    entryId: string,
-    name: string,
-    content: Uint8Array,
-  ): { salt: Uint8Array; content: Uint8Array } | string;
+  /** The attachments of an entry that are sealed together, as its leaf names them; or why there are none. */
+  openAll(entryId: string, named: readonly NamedSize[], content: Uint8Array): Attachment[] | string;
+  /** One that is sealed by itself, as version 1 did. */
+  openOne(entryId: string, name: string, content: Uint8Array): Attachment | string;
 }

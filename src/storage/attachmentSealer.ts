@@ -1,12 +1,14 @@
 // The storage side of sealing: the rows that go with a batch's sealed attachments, and the reading of attachments, which
-// are opened where the reader was given an opener (src/ledger/sealing.ts) and reported as sealed where it was not. A row
-// with a salt is of a ledger's time before version 3 and stands in clear; nobody sealed it, so it is believed only if the
-// leaf commits to it: else whoever can change rows could show anything in place of what is sealed.
+// are opened where the reader was given an opener (src/ledger/sealing.ts) and reported as sealed where it was not. One row
+// holds all attachments of an entry, sealed together. Until version 4 each had a row of its own; one with a salt is of the
+// time before version 3 and stands in clear: nobody sealed it, so it is believed only if the leaf commits to it, else
+// whoever can change rows could show anything in place of what is sealed.
 
 import { createHash } from "node:crypto";
 import { decodeBase64url } from "../ledger/base64url.ts";
 import { commitTo, equalBytes, SALT_BYTES, type Sha256 } from "../ledger/hash.ts";
-import type { AccountKeyRow, AttachmentOpener, DataKeyRow, SealedEntry } from "../ledger/sealing.ts";
+import { SEALED_TOGETHER } from "../ledger/sealedAttachment.ts";
+import type { AccountKeyRow, AttachmentOpener, DataKeyRow, Opening, SealedEntry } from "../ledger/sealing.ts";
 import type { StoredAttachment } from "../ledger/verify.ts";
 import type { Binding } from "./peekLeaf.ts";
 
@@ -91,28 +93,53 @@ export async function openRows(
   for (const { seq, name, salt, content } of rows) {
     const stored =
       salt !== null
-        ? takeClear(boundTo(seq), name, salt, content)
-        : opening
-          ? takeOpened(name, opening.open(boundTo(seq)?.id ?? "", name, content))
-          : stillSealed(name, { isDamaged: false, detail: "the sealing key is not here" });
+        ? [takeClear(boundTo(seq), name, salt, content)]
+        : name === SEALED_TOGETHER
+          ? takeTogether(boundTo(seq), content, opening)
+          : [takeOne(boundTo(seq), name, content, opening)];
     const list = found.get(seq);
-    if (list) list.push(stored);
-    else found.set(seq, [stored]);
+    if (!list) found.set(seq, stored);
+    else for (const one of stored) list.push(list.some(({ name }) => name === one.name) ? twice(one) : one);
   }
   return found;
 }
 
-function stillSealed(name: string, sealed: NonNullable<StoredAttachment["sealed"]>): StoredAttachment {
+function stillSealed(name: string): StoredAttachment {
+  const sealed = { isDamaged: false, detail: "the sealing key is not here" };
   return { name, salt: NO_BYTES, content: NO_BYTES, sealed };
 }
 
-function takeOpened(
+function damaged(name: string, detail: string): StoredAttachment {
+  return { name, salt: NO_BYTES, content: NO_BYTES, sealed: { isDamaged: true, detail } };
+}
+
+/** Somebody put a row beside the one that holds it: what was read first stands, and whoever verifies is told. */
+function twice({ name }: StoredAttachment): StoredAttachment {
+  return damaged(name, "it is stored twice");
+}
+
+function takeTogether(
+  binding: Binding | undefined,
+  content: Uint8Array,
+  opening: Opening | undefined,
+): StoredAttachment[] {
+  if (!binding || binding.attachments.length === 0)
+    return [damaged(SEALED_TOGETHER, "its entry names no attachment")];
+  const { id, attachments } = binding;
+  if (!opening) return attachments.map(({ name }) => stillSealed(name));
+  const opened = opening.openAll(id, attachments, content);
+  return typeof opened === "string" ? attachments.map(({ name }) => damaged(name, opened)) : opened;
+}
+
+function takeOne(
+  binding: Binding | undefined,
   name: string,
-  opened: { salt: Uint8Array; content: Uint8Array } | string,
+  content: Uint8Array,
+  opening: Opening | undefined,
 ): StoredAttachment {
-  return typeof opened === "string"
-    ? stillSealed(name, { isDamaged: true, detail: opened })
-    : { name, ...opened };
+  if (!opening) return stillSealed(name);
+  const opened = opening.openOne(binding?.id ?? "", name, content);
+  return typeof opened === "string" ? damaged(name, opened) : opened;
 }
 
 function takeClear(
@@ -123,10 +150,7 @@ function takeClear(
 ): StoredAttachment {
   const commitment = binding?.attachments.find((ref) => ref.name === name)?.commitment;
   if (isCommitted(commitment, salt, content)) return { name, salt, content };
-  return stillSealed(name, {
-    isDamaged: true,
-    detail: "it stands in clear and is not what the leaf commits to",
-  });
+  return damaged(name, "it stands in clear and is not what the leaf commits to");
 }
 
 function isCommitted(commitment: string | undefined, salt: Uint8Array, content: Uint8Array): boolean {

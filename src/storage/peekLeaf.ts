@@ -6,10 +6,10 @@ import type { AttachmentRef, Entry } from "../ledger/entry.ts";
 /** Entries that are a part of a transaction. */
 export type TransactionClaims = Exclude<Entry, { type: "event" }>;
 
-/** What a stored attachment is bound to: the entry's id, and the commitments by name. */
+/** What stored attachments are bound to: the entry's id, and their names, sizes and commitments. */
 export interface Binding {
   readonly id: string;
-  readonly attachments: readonly Pick<AttachmentRef, "name" | "commitment">[];
+  readonly attachments: readonly Pick<AttachmentRef, "name" | "size" | "commitment">[];
 }
 
 /** The claims of a request, response or refusal; undefined for anything else. */
@@ -40,7 +40,11 @@ function isBinding(value: Record<string, unknown>): value is Record<string, unkn
     typeof id === "string" &&
     Array.isArray(attachments) &&
     attachments.every(
-      (ref) => isRecord(ref) && typeof ref.name === "string" && typeof ref.commitment === "string",
+      (ref) =>
+        isRecord(ref) &&
+        typeof ref.name === "string" &&
+        Number.isSafeInteger(ref.size) &&
+        typeof ref.commitment === "string",
     )
   );
 }

@@ -12,7 +12,7 @@ import { indexSchema } from "./index/indexSchema.ts";
 import { queryWithin } from "./postgres.ts";
 import { sealSchema } from "./sealSchema.ts";
 
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** Entries per partition: a partition is a stretch of time that later can be archived and detached as a whole. */
 export const PARTITION_ENTRIES = 1_000_000;
@@ -75,6 +75,11 @@ export async function migrate(
     }
     if (version < 2) await owner.query(treeSchema(schema));
     if (version < 3) await owner.query(`${sealSchema(schema)}${indexSchema(schema, roles)}`);
+    // The same tables, but all attachments of an entry in one row: to an older scimseal that would be a stranger's row.
+    if (version < 4)
+      await owner.query(
+        `INSERT INTO ${schema}.ledger (version, origin) SELECT 4, origin FROM ${schema}.ledger WHERE version = 1`,
+      );
     await owner.query("COMMIT");
   } catch (cause) {
     await owner.query("ROLLBACK");

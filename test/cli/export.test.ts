@@ -150,14 +150,12 @@ test("leaves only, as before", async () => {
 
 test("a damaged ledger gives a pack that does not verify", async () => {
   const damaged = await makePublished(database, 20);
-  await damaged.tamper(
-    `UPDATE ${damaged.schema}.attachment SET content = 'x' WHERE seq = 3 AND name = 'body'`,
-  );
+  await damaged.tamper(`UPDATE ${damaged.schema}.attachment SET content = 'x' WHERE seq = 3`);
   const out = join(damaged.dir, "pack.tar");
   await run("export", "--config", damaged.configFile, "--out", out);
   const { codes } = await verifyJson("--pack", out, "--key", damaged.keyFile);
   // What cannot be opened cannot be in it.
-  expect(codes).toEqual(["attachment_missing@3"]);
+  expect(codes).toEqual(["attachment_missing@3", "attachment_missing@3"]);
 });
 
 test("without the sealing key a pack has no attachments and says why; verify says what it did not check", async () => {

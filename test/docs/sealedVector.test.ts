@@ -1,4 +1,4 @@
-// The vector of a sealed attachment in docs/FORMAT.md ("Sealed at rest"), two ways: by the product's code, and by steps
+// The vector of sealed attachments in docs/FORMAT.md ("Sealed at rest"), two ways: by the product's code, and by steps
 // of node:crypto that were written from that page alone.
 
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from "node:crypto";
@@ -9,14 +9,12 @@ import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
 import { createSealingKey } from "../../src/keys/sealingKey.ts";
 
 const page = readFileSync("docs/FORMAT.md", "utf8");
-const vector = JSON.parse(/<!-- sealed attachment -->\n```json\n(.*?)```/s.exec(page)?.[1] ?? "{}") as Record<
+const vector = JSON.parse(
+  /<!-- sealed attachments -->\n```json\n(.*?)```/s.exec(page)?.[1] ?? "{}",
+) as Record<
   | "sealingKey"
   | "origin"
   | "entryId"
-  | "name"
-  | "salt"
-  | "content"
-  | "commitment"
   | "dataKey"
   | "dataKeyId"
   | "nonce"
@@ -24,9 +22,14 @@ const vector = JSON.parse(/<!-- sealed attachment -->\n```json\n(.*?)```/s.exec(
   | "wrapNonce"
   | "wrapped",
   string
->;
-const hex = (name: keyof typeof vector) => Buffer.from(vector[name], "hex");
-const { origin, entryId, name } = vector;
+> & { attachments: Record<"name" | "salt" | "content" | "commitment", string>[] };
+const hex = (name: Exclude<keyof typeof vector, "attachments">) => Buffer.from(vector[name], "hex");
+const { origin, entryId } = vector;
+const attachments = vector.attachments.map(({ name, salt, content }) => ({
+  name,
+  salt: Buffer.from(salt, "hex"),
+  content: Buffer.from(content, "hex"),
+}));
 
 test("the product opens it, and seals the same bytes from the same key and nonce", () => {
   const key = createSealingKey([hex("sealingKey")], origin);
@@ -34,13 +37,13 @@ test("the product opens it, and seals the same bytes from the same key and nonce
   const opening = createAttachmentOpener(key, origin).begin([stored]);
   expect(opening.missing.map((id) => Buffer.from(id).toString("hex"))).toEqual([vector.dataKeyId]);
   opening.add({ id: hex("dataKeyId"), wrapped: hex("wrapped") });
-  expect(opening.open(entryId, name, stored)).toEqual({ salt: hex("salt"), content: hex("content") });
+  const named = attachments.map(({ name, content }) => ({ name, size: content.length }));
+  expect(opening.openAll(entryId, named, stored)).toEqual(attachments);
 
   const drawn = [hex("dataKey"), hex("nonce")];
   const sealer = createAttachmentSealer(key, origin, () => drawn.shift() ?? new Uint8Array());
-  const attachments = [{ name, salt: hex("salt"), content: hex("content") }];
   const sealed = sealer.seal({ entryId, type: "refusal", attachments });
-  expect(sealed.contents.map((bytes) => Buffer.from(bytes).toString("hex"))).toEqual([vector.stored]);
+  expect(Buffer.from(sealed.content ?? []).toString("hex")).toBe(vector.stored);
 });
 
 test("the page alone leads to the same bytes, and back", () => {
@@ -61,15 +64,15 @@ test("the page alone leads to the same bytes, and back", () => {
     vector.wrapped,
   );
 
-  // The attachment: one part, of the salt and the content.
-  const place = Buffer.from(`scimseal/v1/attachment\0${origin}\0${entryId}\0${name}\0${"0/1"}`);
+  // The attachments: one part, of salt and content of each.
+  const place = Buffer.from(`scimseal/v2/attachments\0${origin}\0${entryId}\0${"0/1"}`);
   const seal = createCipheriv("aes-256-gcm", hex("dataKey"), hex("nonce"));
   seal.setAAD(place);
-  const plain = Buffer.concat([hex("salt"), hex("content")]);
+  const plain = Buffer.concat(attachments.flatMap(({ salt, content }) => [salt, content]));
   const ciphertext = Buffer.concat([seal.update(plain), seal.final()]);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(ciphertext.length);
-  const head = Buffer.from([1, 0, 0, 0, 1]);
+  const head = Buffer.from([2, 0, 0, 0, 1]);
   expect(Buffer.concat([head, id, hex("nonce"), length, ciphertext, seal.getAuthTag()]).toString("hex")).toBe(
     vector.stored,
   );
@@ -83,7 +86,9 @@ test("the page alone leads to the same bytes, and back", () => {
   open.setAuthTag(stored.subarray(-16));
   const opened = Buffer.concat([open.update(stored.subarray(53, -16)), open.final()]);
   expect(opened.equals(plain)).toBe(true);
-  expect(createHash("sha256").update(opened).digest("hex")).toBe(vector.commitment);
+  expect(
+    attachments.map(({ salt, content }) => createHash("sha256").update(salt).update(content).digest("hex")),
+  ).toEqual(vector.attachments.map(({ commitment }) => commitment));
 });
 
 test("the page names the data key that is no secret, and the product's mark is that one", () => {

@@ -188,13 +188,12 @@ test("a Bulk is sealed under the keys of all whom it is about, and theirs are th
     .filter(({ claims }) => claims.scim.action === "bulk")
     .at(-1);
   const keysAt = async (seq = -1) => {
-    const where = `seq = ${seq} AND name = 'body'`;
     const [row] = await querySql(
       system.superuserUrl,
-      `SELECT content FROM ledger_main.attachment WHERE ${where}`,
+      `SELECT content FROM ledger_main.attachment WHERE seq = ${seq}`,
     );
-    const parts = Buffer.isBuffer(row?.content) ? parseSealed(row.content) : undefined;
-    return (parts ?? []).map(({ keyId }) => Buffer.from(keyId).toString("hex"));
+    const sealed = Buffer.isBuffer(row?.content) ? parseSealed(row.content) : undefined;
+    return (sealed?.parts ?? []).map(({ keyId }) => Buffer.from(keyId).toString("hex"));
   };
   const keys = await keysAt(bulk?.claims.seq);
   // The five that it makes, the two that it changes (one of them made by it), and the rest.
@@ -345,11 +344,7 @@ test("without the key the ledger verifies as to signatures and links, and says w
     const pinned = loadPinned([join(system.dataDir, "keys/main.genesis.pub.jwk")]);
     const { ok, findings, sealed, size } = await reader.verify({ origin: ORIGIN, pinned });
     expect({ ok, findings }).toEqual({ ok: true, findings: [] });
-    const [row] = await querySql(
-      system.superuserUrl,
-      "SELECT count(*)::int AS n FROM ledger_main.attachment",
-    );
-    expect(sealed).toBe(row?.n);
+    expect(sealed).toBe(entries.reduce((sum, { claims }) => sum + claims.attachments.length, 0));
     expect(size).toBeGreaterThanOrEqual(entries.length);
   } finally {
     await reader.close();

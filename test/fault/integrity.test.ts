@@ -126,55 +126,64 @@ const ATTACKS: [string, string, [number, string][]][] = [
   ],
   [
     "one byte of an attachment",
-    "UPDATE attachment SET content = set_byte(content, 3, get_byte(content, 3) # 1) WHERE seq = 5 AND name = 'body'",
+    "UPDATE attachment SET content = set_byte(content, 3, get_byte(content, 3) # 1) WHERE seq = 5",
     [[5, "attachment_mismatch"]],
   ],
   [
     "one byte of a sealed salt",
-    "UPDATE attachment SET content = set_byte(content, 53, get_byte(content, 53) # 1) WHERE seq = 5 AND name = 'body'",
+    "UPDATE attachment SET content = set_byte(content, 53, get_byte(content, 53) # 1) WHERE seq = 5",
     [[5, "attachment_mismatch"]],
   ],
   [
     "a salt in clear beside what is sealed",
-    "UPDATE attachment SET salt = decode(repeat('00', 32), 'hex') WHERE seq = 5 AND name = 'body'",
-    [[5, "attachment_mismatch"]],
-  ],
-  [
-    "one byte of a wrapped data key",
-    "UPDATE data_key SET wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1) WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5 AND name = 'body')",
-    [[5, "attachment_mismatch"]],
-  ],
-  [
-    "a data key deleted",
-    "DELETE FROM data_key WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5 AND name = 'body')",
-    [[5, "attachment_mismatch"]],
-  ],
-  [
-    "a byte moved from an attachment into its salt's end",
-    "UPDATE attachment SET content = substr(content, 2) WHERE seq = 5 AND name = 'body'",
-    [[5, "attachment_mismatch"]],
-  ],
-  [
-    "an attachment deleted",
-    "DELETE FROM attachment WHERE seq = 5 AND name = 'facts'",
-    [[5, "attachment_missing"]],
-  ],
-  [
-    "an attachment of another entry",
-    "UPDATE attachment SET (salt, content) = (SELECT salt, content FROM attachment WHERE seq = 3 AND name = 'body') WHERE seq = 5 AND name = 'body'",
-    [[5, "attachment_mismatch"]],
-  ],
-  [
-    "an attachment renamed",
-    "UPDATE attachment SET name = 'other' WHERE seq = 5 AND name = 'body'",
+    "UPDATE attachment SET salt = decode(repeat('00', 32), 'hex') WHERE seq = 5",
     [
       [5, "attachment_missing"],
       [5, "attachment_unknown"],
     ],
   ],
   [
+    "one byte of a wrapped data key",
+    "UPDATE data_key SET wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1) WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5)",
+    [[5, "attachment_mismatch"]],
+  ],
+  [
+    "a data key deleted",
+    "DELETE FROM data_key WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5)",
+    [[5, "attachment_mismatch"]],
+  ],
+  [
+    "the first byte of what is sealed taken away",
+    "UPDATE attachment SET content = substr(content, 2) WHERE seq = 5",
+    [[5, "attachment_mismatch"]],
+  ],
+  ["an attachment deleted", "DELETE FROM attachment WHERE seq = 5", [[5, "attachment_missing"]]],
+  [
+    "an attachment of another entry",
+    "UPDATE attachment SET (salt, content) = (SELECT salt, content FROM attachment WHERE seq = 3) WHERE seq = 5",
+    [[5, "attachment_mismatch"]],
+  ],
+  [
+    "an attachment renamed",
+    "UPDATE attachment SET name = 'other' WHERE seq = 5",
+    [
+      [5, "attachment_missing"],
+      [5, "attachment_unknown"],
+    ],
+  ],
+  [
+    "an attachment planted beside the one that is sealed",
+    "INSERT INTO attachment SELECT 5, 'body', NULL, content FROM attachment WHERE seq = 5",
+    [[5, "attachment_mismatch"]],
+  ],
+  [
     "an attachment planted",
     "INSERT INTO attachment VALUES (6, 'extra', sha256(''), '')",
+    [[6, "attachment_unknown"]],
+  ],
+  [
+    "sealed attachments planted for an entry that has none",
+    "INSERT INTO attachment SELECT 6, name, salt, content FROM attachment WHERE seq = 5",
     [[6, "attachment_unknown"]],
   ],
   [

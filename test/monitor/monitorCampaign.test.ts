@@ -88,7 +88,7 @@ const APART: [string, string, RegExp][] = [
   ["a tile deleted", "DELETE FROM tile WHERE level = 0 AND index = 3", /^768 tile_missing$/],
   [
     "a bit of an attachment",
-    `UPDATE attachment SET ${flipByte("content")} WHERE seq = (SELECT min(seq) FROM attachment WHERE seq > 100) AND name = 'body'`,
+    `UPDATE attachment SET ${flipByte("content")} WHERE seq = (SELECT min(seq) FROM attachment WHERE seq > 100)`,
     /^1\d\d attachment_mismatch$/,
   ],
   [
@@ -136,7 +136,8 @@ const APART: [string, string, RegExp][] = [
 test("harms apart from each other are all named in one pass, and nothing else", async () => {
   const names = await found(await harmed(APART.map(([, statement]) => statement).join("; ")));
   for (const [what, , expected] of APART) expect(names, what).toContainEqual(expect.stringMatching(expected));
-  expect(names).toHaveLength(APART.length);
+  // What is sealed together is damaged together: one harm, as many attachments as the entry has.
+  expect(new Set(names).size).toBe(APART.length);
 });
 
 const HARMS: [string, string, RegExp[]][] = [

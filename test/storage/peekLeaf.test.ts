@@ -50,10 +50,15 @@ test.each([
 });
 
 test("what attachments are bound to is read of every kind of entry, and only that", () => {
-  const attachments = [{ name: "body", commitment: "abc" }];
+  const attachments = [{ name: "body", size: 2, commitment: "abc" }];
   const event = { id: "e-8", type: "event", attachments };
   expect(peekBinding(leafOf(event))).toEqual(event);
   expect(peekBinding(leafOf({ ...event, id: null }))).toBeUndefined();
-  expect(peekBinding(leafOf({ ...event, attachments: [{ name: 1, commitment: "abc" }] }))).toBeUndefined();
+  expect(
+    peekBinding(leafOf({ ...event, attachments: [{ name: 1, size: 2, commitment: "abc" }] })),
+  ).toBeUndefined();
+  expect(
+    peekBinding(leafOf({ ...event, attachments: [{ name: "body", commitment: "abc" }] })),
+  ).toBeUndefined();
   expect(peekBinding("e30.!!!.x")).toBeUndefined();
 });

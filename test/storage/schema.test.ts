@@ -24,6 +24,7 @@ import {
 import { insertBatch, signEntry } from "../../src/storage/writer/batch.ts";
 import { EMPTY_HEAD } from "../../src/storage/writer/session.ts";
 import { LedgerWriter } from "../../src/storage/writer/writer.ts";
+import { storeAsBefore } from "./rowsOfBefore.ts";
 import {
   dropDatabase,
   expectSound,
@@ -84,18 +85,11 @@ test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes 
   await passOne(before);
   await before.stop();
   const entries = await ledger.entries();
-  const clear = entries.flatMap(({ row: { seq, attachments = [] } }) =>
-    attachments.map(
-      ({ name, salt, content }) =>
-        `UPDATE ${ledger.schema}.attachment SET salt = '\\x${hex(salt)}', content = '\\x${hex(content)}' WHERE seq = ${seq} AND name = '${name}'`,
-    ),
-  );
-  expect(clear).toHaveLength(2);
   // Later versions only added tables, and seal attachments: in clear and without the tables it is as version 1 left it.
+  await storeAsBefore(ledger, 2);
   const tables = ["tile", "checkpoint", "data_key", "data_key_account", ...INDEX_TABLES];
   await ledger.tamper(
-    `${clear.join("; ")};
-     ALTER TABLE ${ledger.schema}.attachment ALTER COLUMN salt SET NOT NULL;
+    `ALTER TABLE ${ledger.schema}.attachment ALTER COLUMN salt SET NOT NULL;
      DROP TABLE ${tables.map((table) => `${ledger.schema}.${table}`).join(", ")};
      DELETE FROM ${ledger.schema}.ledger WHERE version > 1`,
   );
@@ -117,15 +111,17 @@ test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes 
     { version: 1, origin: ledger.origin },
     { version: 2, origin: ledger.origin },
     { version: 3, origin: ledger.origin },
+    { version: 4, origin: ledger.origin },
   ]);
-  expect(await ledger.entries()).toEqual(entries);
+  const sorted = (all: typeof entries) =>
+    all.map(({ claims, row }) => ({
+      claims,
+      row: { ...row, attachments: row.attachments?.toSorted((a, b) => a.name.localeCompare(b.name)) },
+    }));
+  expect(sorted(await ledger.entries())).toEqual(sorted(entries));
   await passOne(await ledger.writer());
   await expectSound(ledger);
 });
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
-}
 
 test.for(["tile", "checkpoint", "data_key", "data_key_account"])(
   "table %s takes inserts of the writer and nothing else",
@@ -212,7 +208,7 @@ test("a batch goes in whole behind its head, and not at all behind another", asy
     database.urls.reader,
     `SELECT count(*)::int AS entries, (SELECT count(*)::int FROM ${schema}.attachment) AS attachments FROM ${schema}.entry`,
   );
-  expect(stored).toEqual({ entries: 3, attachments: 6 });
+  expect(stored).toEqual({ entries: 3, attachments: 3 });
   for (const { attachments, draft } of [first, second, third]) {
     expect(attachments.map(({ content }) => content)).toEqual(draft.attachments.map(({ bytes }) => bytes));
     for (const { salt, content } of attachments) expect(commitTo(salt, content)).toHaveLength(32);

@@ -4,11 +4,13 @@
 // than 8 MiB of leaves or of attachments, but for the first transaction, which is always read whole.
 
 import type pg from "pg";
+import { SEALED_TOGETHER } from "../../ledger/sealedAttachment.ts";
 import type { StoredAttachment } from "../../ledger/verify.ts";
 import { type AttachmentOpener, openRows } from "../attachmentSealer.ts";
 import { encodeInt8Array, encodeTextArray } from "../binary.ts";
 import { peekClaims, type TransactionClaims } from "../peekLeaf.ts";
 
+const BODY = "body";
 const BATCH_BYTES = 8 * 1024 * 1024;
 
 /** Where a transaction's entries stand. */
@@ -109,11 +111,14 @@ function leavesSql(schema: string): string {
   FROM unnest($1::bigint[]) WITH ORDINALITY w (seq, at) JOIN ${schema}.entry e ON e.seq = w.seq) found ORDER BY at`;
 }
 
-/** $1, $2: seqs and names in the order in which they are wanted; $3: most bytes; $4: seqs that are read in any case. */
+/**
+ * $1, $2: seqs and names in the order in which they are wanted, a body first; $3: most bytes; $4: seqs that are read in any
+ * case. What is sealed together is read in place of the body, once.
+ */
 function contentsSql(schema: string): string {
   return `SELECT seq, name, salt, CASE WHEN upto <= $3 OR seq = ANY($4::bigint[]) THEN content END AS content FROM (
   SELECT a.seq, a.name, a.salt, a.content, w.at, sum(octet_length(a.content)) OVER (ORDER BY w.at) AS upto
-  FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY w (seq, name, at) JOIN ${schema}.attachment a ON a.seq = w.seq AND a.name = w.name) found ORDER BY at`;
+  FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY w (seq, name, at) JOIN ${schema}.attachment a ON a.seq = w.seq AND (a.name = w.name OR a.name = '${SEALED_TOGETHER}' AND w.name = '${BODY}')) found ORDER BY at`;
 }
 
 function seqsOf({ seq, closedSeq }: TransactionPlace): number[] {
@@ -133,8 +138,8 @@ function wholeGroups(
 
 function namesWanted(claims: TransactionClaims): string[] {
   if (claims.type === "refusal") return [];
-  if (claims.type === "response") return ["body"];
+  if (claims.type === "response") return [BODY];
   const { resourceId } = claims.scim;
   const isClear = resourceId === undefined || !resourceId.startsWith("t:");
-  return isClear && claims.http.query === undefined ? ["body"] : ["body", "facts"];
+  return isClear && claims.http.query === undefined ? [BODY] : [BODY, "facts"];
 }

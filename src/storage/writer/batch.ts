@@ -7,6 +7,7 @@ import type { EntryBody, EntryFrame } from "../../ledger/entry.ts";
 import { FORMAT_VERSION, MAX_LEAF_BYTES } from "../../ledger/entry.ts";
 import { commitTo, hashLeaf, type Sha256 } from "../../ledger/hash.ts";
 import { type Base64urlEncoder, formatHeader, formatSigningInput } from "../../ledger/leaf.ts";
+import { SEALED_TOGETHER } from "../../ledger/sealedAttachment.ts";
 import type { SealedEntry, SealingTask } from "../../ledger/sealing.ts";
 import { type AttachmentSealer, rowsToStore } from "../attachmentSealer.ts";
 import { encodeArray, encodeInt8Array, encodeTextArray, encodeUuidArray, OID } from "../binary.ts";
@@ -123,8 +124,7 @@ function sealingTask(
     ...(body.type === "event" ? {} : { txn: body.txn, connector: body.connector }),
     ...(subject ? { subject } : {}),
     ...(operations ? { operations } : {}),
-    attachments: attachments.map(({ attachment: { name, bytes, spans }, salt }) => ({
-      name,
+    attachments: attachments.map(({ attachment: { bytes, spans }, salt }) => ({
       salt,
       content: bytes,
       ...(spans ? { spans } : {}),
@@ -167,7 +167,7 @@ SELECT ${rows("bigint", "text", "bytea", "text", "uuid")}, $${++parameters}::uui
     : "";
   const attachments = parts.attachments
     ? `, attachments AS (INSERT INTO ${table("attachment", firstSeq)} (seq, name, content)
-SELECT ${rows("bigint", "text", "bytea")} FROM head)`
+SELECT ${rows("bigint")}, '${SEALED_TOGETHER}', ${rows("bytea")} FROM head)`
     : "";
   // Not there before, unless an earlier try was committed after all and its proof was lost.
   const keys = parts.keys
@@ -195,9 +195,7 @@ export async function insertBatch(
   if (entries.length > roomInPartition(firstSeq))
     throw new Error("a batch reaches over the end of its partition");
   const outcomes = entries.filter((entry) => entry.draft.body.type === "response");
-  const attachments = entries.flatMap(({ seq, attachments: drafts, sealed: { contents } }) =>
-    contents.map((content, i) => ({ seq, name: drafts[i]?.name ?? "", content })),
-  );
+  const attachments = entries.flatMap(({ seq, sealed: { content } }) => (content ? [{ seq, content }] : []));
   const { keys, accounts } = rowsToStore(entries);
   const parts = {
     outcomes: outcomes.length > 0,
@@ -233,7 +231,6 @@ export async function insertBatch(
       ...(parts.attachments
         ? [
             encodeInt8Array(attachments.map(({ seq }) => seq)),
-            encodeTextArray(attachments.map(({ name }) => name)),
             encodeArray(
               OID.bytea,
               attachments.map(({ content }) => content),
