@@ -74,7 +74,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   let watch: WatchThread | undefined;
   const watchOf = (name: string) => watch?.stateOf(name) ?? NOTHING_WATCHED;
   await ledgers.open(config, log, (ledger) => ({
-    batchCommitted: (entries, durationMs) => metrics.batchCommitted(ledger, entries, durationMs),
+    batchCommitted: (entries, durationMs) => metrics.batchCommitted(ledger, entries.length, durationMs),
   }));
   const closers: (() => Promise<void> | void)[] = [() => ledgers.close()];
   try {

@@ -24,6 +24,7 @@ import { createPost } from "./monitor/post.ts";
 import { Publisher } from "./monitor/publisher/publisher.ts";
 import { WitnessClient, Witnesses } from "./monitor/witness/witnessClient.ts";
 import { newUuid, nodeSha256 } from "./nodeCrypto.ts";
+import { RecordedLeaves } from "./recordedLeaves.ts";
 import { MonitorDatabase } from "./storage/monitorDatabase.ts";
 import type { DatabaseAddress } from "./storage/postgres.ts";
 import { LedgerReader } from "./storage/reader.ts";
@@ -33,6 +34,8 @@ import type { WriterLog } from "./storage/writer/writer.ts";
 /** Plain data; holds connection strings and secrets, so never to be logged. */
 export interface WatchSettings {
   writer: WriterSettings;
+  /** Of `RecordedLeaves`. */
+  recorded: SharedArrayBuffer;
   reader: DatabaseAddress;
   dataDir: string;
   publish: { intervalMs: number; heartbeatMs: number };
@@ -189,6 +192,7 @@ export class LedgerWatch {
       onCheckpoint: (checkpoint) => this.#published(checkpoint),
       onFinding,
     });
+    const recorded = new RecordedLeaves(settings.recorded);
     this.#monitor = new Monitor({
       ledger,
       origin,
@@ -198,6 +202,7 @@ export class LedgerWatch {
       database,
       alarms: this.#alarms,
       digest,
+      isRecorded: (seq, leafHash) => recorded.has(seq, leafHash),
       log,
       now,
       positionFile: join(dataDir, `monitor-${ledger}.json`),

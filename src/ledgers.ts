@@ -17,6 +17,7 @@ import type { WatchSettings } from "./ledgerWatch.ts";
 import { createWriter, type WriterSettings } from "./ledgerWriter.ts";
 import { nodeSha256 } from "./nodeCrypto.ts";
 import { Recovery } from "./proxy/recovery.ts";
+import { RecordedLeaves } from "./recordedLeaves.ts";
 import { type EmbeddedPostgres, type EmbeddedUrls, startEmbedded } from "./storage/embedded/embedded.ts";
 import { writeDurably } from "./storage/embedded/file.ts";
 import { DatabaseEvidence } from "./storage/evidenceSource.ts";
@@ -113,7 +114,13 @@ export class Ledgers {
     const pinned = loadPinned(ledger.pinnedKeys);
     const sealingKey = loadSealingKey(ledger.sealingKey.file, ledger.origin);
     const opener = createAttachmentOpener(sealingKey, ledger.origin);
-    const writer = createWriter(writerSettings(config, name, addresses.writer), log, observer);
+    const recorded = new RecordedLeaves();
+    const writer = createWriter(writerSettings(config, name, addresses.writer), log, {
+      batchCommitted(entries, durationMs) {
+        for (const { seq, leafHash } of entries) recorded.note(seq, leafHash);
+        observer.batchCommitted(entries, durationMs);
+      },
+    });
     await writer.start();
     const reader = new LedgerReader(name, addresses.reader, {
       connections: 4,
@@ -145,7 +152,7 @@ export class Ledgers {
       tokenKey: loadTokenKey(ledger.tokenKey.file, ledger.origin),
       sealingKey,
       pinned,
-      watch: watchSettings(config, name, addresses),
+      watch: watchSettings(config, name, addresses, recorded.memory),
     };
     this.all.set(name, open);
     await recovery.start();
@@ -182,12 +189,18 @@ export function writerSettings(config: Config, name: string, database: DatabaseA
 }
 
 /** What the watch of an open ledger is made from. */
-function watchSettings(config: Config, name: string, { writer, reader }: RoleAddresses): WatchSettings {
+function watchSettings(
+  config: Config,
+  name: string,
+  { writer, reader }: RoleAddresses,
+  recorded: SharedArrayBuffer,
+): WatchSettings {
   const ledger = config.ledgers[name];
   if (!ledger) throw new Error(`no ledger is called ${name}`);
   const { directories, url } = ledger.anchors;
   return {
     writer: writerSettings(config, name, writer),
+    recorded,
     reader,
     dataDir: config.dataDir,
     publish: ledger.publish,

@@ -63,6 +63,8 @@ interface Part {
   end: number;
 }
 
+/** Accounts of which the key object is kept too: those that change again and again within seconds. */
+const HOT_ACCOUNTS = 256;
 /** Accounts whose key is remembered, at least; of further ones those that were met lately. */
 const ACCOUNTS = 25_000;
 /** Transactions under way: more than any limit on writes in flight. Those of long ago will never have an outcome of ours. */
@@ -94,6 +96,7 @@ class Sealer implements AttachmentSealer {
   readonly #randomBytes: (size: number) => Uint8Array;
   /** Account → its key. The names stay in memory. */
   readonly #accounts = new RecentMap<string, Held>(ACCOUNTS);
+  readonly #hot = new RecentMap<string, DataKey>(HOT_ACCOUNTS);
   readonly #open = new RecentMap<string, Scope>(OPEN);
 
   constructor(sealingKey: SealingKey, origin: string, randomBytes: (size: number) => Uint8Array) {
@@ -121,7 +124,9 @@ class Sealer implements AttachmentSealer {
       const held = account === undefined ? undefined : this.#accounts.get(account);
       if (account === undefined || held === undefined || typeof held === "string") continue;
       const { key, row } = held;
-      if (key.isStored && row?.isStored !== false) this.#accounts.set(account, formatKey(key));
+      if (!key.isStored || row?.isStored === false) continue;
+      this.#accounts.set(account, formatKey(key));
+      this.#hot.set(account, key);
     }
   }
 
@@ -173,7 +178,10 @@ class Sealer implements AttachmentSealer {
     const known = this.#accounts.get(account);
     if (known !== undefined && typeof known !== "string") return known;
     // Whoever else asks for it while this transaction is under way gets the same object: parts under one key are joined.
-    const held = known === undefined ? this.#keyFor(account) : { key: parseKey(known), row: undefined };
+    const held =
+      known === undefined
+        ? this.#keyFor(account)
+        : { key: this.#hot.get(account) ?? parseKey(known), row: undefined };
     this.#accounts.set(account, held);
     return held;
   }
@@ -285,7 +293,12 @@ function nameOf(connector: string, type: string, id: string): string {
 
 /** Salts and contents as one. */
 function join(attachments: SealingTask["attachments"]): Uint8Array {
-  return Buffer.concat(attachments.flatMap(({ salt, content }) => [salt, content]));
+  let size = 0;
+  for (const { salt, content } of attachments) size += salt.length + content.length;
+  const joined = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const { salt, content } of attachments) at = put(joined, content, put(joined, salt, at));
+  return joined;
 }
 
 function put(out: Buffer, bytes: Uint8Array, at: number): number {

@@ -66,6 +66,11 @@ export interface VerifierOptions {
   /** Keys the verifier trusts from the start; a key that arrives with the evidence proves nothing. */
   pinned: readonly PublicKey[];
   verify?: VerifySignature;
+  /**
+   * Whether the leaf with this hash is known to be signed by the key that it names, so that `verify` is not asked. For whoever
+   * signed it; nobody else can know. Default: nothing is known.
+   */
+  isSigned?(seq: number, leafHash: Uint8Array): boolean;
   digest?: Sha256;
   /** base64url; default: the portable one. */
   encode?: Base64urlEncoder;
@@ -92,6 +97,7 @@ export class LedgerVerifier {
   readonly #origin: string | undefined;
   readonly #pinned: readonly PublicKey[];
   readonly #verify: VerifySignature;
+  readonly #isSigned: NonNullable<VerifierOptions["isSigned"]>;
   readonly #digest: Sha256;
   readonly #encode: Base64urlEncoder;
   readonly #decode: Base64urlDecoder;
@@ -102,6 +108,7 @@ export class LedgerVerifier {
     this.#origin = options.origin;
     this.#pinned = options.pinned;
     this.#verify = options.verify ?? verifySignature;
+    this.#isSigned = options.isSigned ?? (() => false);
     this.#digest = options.digest ?? sha256;
     this.#encode = options.encode ?? encodeBase64url;
     this.#decode = options.decode ?? decodeBase64url;
@@ -167,7 +174,7 @@ export class LedgerVerifier {
       return undefined;
     }
     const { claims } = parsed;
-    if (!this.#checkSignature(seq, parsed)) return undefined;
+    if (!this.#checkSignature(seq, parsed, hash)) return undefined;
     if (claims.seq !== seq) this.#find(seq, "seq_mismatch", `the leaf says that it is entry ${claims.seq}`);
     if (this.#origin !== undefined && claims.log !== this.#origin) {
       this.#find(seq, "origin_mismatch", "the leaf belongs to another ledger");
@@ -186,6 +193,7 @@ export class LedgerVerifier {
   #checkSignature(
     seq: number,
     leaf: { kid: string; signingInput: Uint8Array; signature: Uint8Array },
+    hash: Uint8Array,
   ): boolean {
     const trusted = this.#current ? [this.#current] : this.#pinned;
     const key = trusted.find((candidate) => candidate.kid === leaf.kid);
@@ -193,7 +201,7 @@ export class LedgerVerifier {
       this.#find(seq, "key_not_trusted", `signed by key ${leaf.kid}, which is not the trusted key here`);
       return false;
     }
-    if (!this.#verify(key.bytes, leaf.signingInput, leaf.signature)) {
+    if (!this.#isSigned(seq, hash) && !this.#verify(key.bytes, leaf.signingInput, leaf.signature)) {
       this.#find(seq, "signature_invalid", "the signature does not match the leaf");
       return false;
     }

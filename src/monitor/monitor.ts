@@ -34,6 +34,11 @@ export interface MonitorOptions {
   database: MonitorDatabase;
   alarms: Alarms;
   digest: Sha256;
+  /**
+   * Whether this process recorded the leaf with this hash: such an entry's signature is left to the rolling pass. Default:
+   * nothing is known.
+   */
+  isRecorded?(seq: number, leafHash: Uint8Array): boolean;
   log: MonitorLog;
   /** Epoch milliseconds. */
   now(): number;
@@ -118,13 +123,13 @@ export class Monitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    const { reader, store, origin, pinned, digest } = options;
+    const { reader, store, origin, pinned, digest, isRecorded } = options;
     this.#head = new HeadFollower({
       reader,
       store,
       origin,
       digest,
-      verifier: { origin, pinned, verify: fastVerify, digest },
+      verifier: { origin, pinned, verify: fastVerify, digest, ...(isRecorded && { isSigned: isRecorded }) },
       logKeys: () => this.#logKeys,
       rotations: () => this.#rotations,
       onEntry: (claims) => this.#follow(claims),

@@ -28,24 +28,24 @@ type Query = <Row extends object>(text: string, values: unknown[]) => Promise<Ro
 const NO_BYTES = new Uint8Array(0);
 
 /** The data keys and their accounts that a batch must bring along: each once, none that the ledger has already. */
-export function rowsToStore(entries: readonly { sealed: SealedEntry }[]): {
+export function rowsToStore(sealed: readonly SealedEntry[]): {
   keys: DataKeyRow[];
   accounts: AccountKeyRow[];
 } {
   const keys = new Set<DataKeyRow>();
   const accounts = new Set<AccountKeyRow>();
-  for (const { sealed } of entries) {
-    for (const key of sealed.keys) if (!key.isStored) keys.add(key);
-    for (const row of sealed.accounts) if (!row.isStored) accounts.add(row);
+  for (const entry of sealed) {
+    for (const key of entry.keys) if (!key.isStored) keys.add(key);
+    for (const row of entry.accounts) if (!row.isStored) accounts.add(row);
   }
   return { keys: [...keys], accounts: [...accounts] };
 }
 
 /** After the batch's commit was proved: from now on entries may lean on its keys without bringing them. */
-export function markStored(entries: readonly { sealed: SealedEntry }[]): void {
-  for (const { sealed } of entries) {
-    for (const key of sealed.keys) key.isStored = true;
-    for (const row of sealed.accounts) row.isStored = true;
+export function markStored(sealed: readonly SealedEntry[]): void {
+  for (const { keys, accounts } of sealed) {
+    for (const key of keys) key.isStored = true;
+    for (const row of accounts) row.isStored = true;
   }
 }
 

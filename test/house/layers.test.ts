@@ -21,6 +21,7 @@ const TOP_FILES: Readonly<Record<string, string>> = {
   "ledgerWriter.ts": "app",
   "nodeCrypto.ts": "app",
   "recentMap.ts": "recentMap",
+  "recordedLeaves.ts": "app",
   "ledgerWatch.ts": "app",
   "watchThread.ts": "app",
   "watchThreadMain.ts": "app",

@@ -10,7 +10,6 @@ import { newUuid, nodeSha256, toBase64url } from "../../src/nodeCrypto.ts";
 import { headOf, type SignedEntry, signEntry } from "../../src/storage/writer/batch.ts";
 import type { Draft } from "../../src/storage/writer/recorded.ts";
 import { EMPTY_HEAD } from "../../src/storage/writer/session.ts";
-import { testSealer } from "../support/sealing.ts";
 
 export const ORIGIN = "test.scimseal.example/chain";
 export const INSTANCE = "018f0000-0000-7000-8000-000000000001";
@@ -24,7 +23,6 @@ export function publicKeyOf(signer: Signer): PublicKey {
 export const newSigner = () => createSigner(generateKey());
 
 /** It has nothing to do: what these tests look at is what the leaf commits to. */
-const SEALER = testSealer(ORIGIN);
 
 /** A chain under construction. */
 export class Chain {
@@ -41,7 +39,6 @@ export class Chain {
       origin: ORIGIN,
       instance: INSTANCE,
       signer: this.signer,
-      sealer: SEALER,
       digest: nodeSha256,
       base64url: toBase64url,
       randomBytes,

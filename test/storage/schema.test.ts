@@ -193,7 +193,15 @@ test("a batch goes in whole behind its head, and not at all behind another", asy
   const client = await as("writer");
   const schema = schemaOf(ledger.name);
   const insert = (entries: Parameters<typeof insertBatch>[3], head: Parameters<typeof insertBatch>[2]) =>
-    insertBatch(client, schema, head, entries, context.instance, 5_000);
+    insertBatch(
+      client,
+      schema,
+      head,
+      entries,
+      entries.map(({ sealing }) => context.sealer.seal(sealing)),
+      context.instance,
+      5_000,
+    );
   const first = signEntry(intentDraft(), EMPTY_HEAD, context);
   const second = signEntry(intentDraft(), first, context);
   expect(await insert([first, second], EMPTY_HEAD)).toBe(2);

@@ -16,7 +16,6 @@ import { headOf, type SignedEntry, signEntry } from "../../src/storage/writer/ba
 import type { Draft } from "../../src/storage/writer/recorded.ts";
 import { EMPTY_HEAD } from "../../src/storage/writer/session.ts";
 import { uuidSource } from "../../src/storage/writer/uuid.ts";
-import { testSealer } from "../support/sealing.ts";
 
 /** One entry of the vector ledger. Binary values are base64url; attachments are UTF-8 text. */
 export interface VectorEntry {
@@ -71,8 +70,7 @@ export function makeSigners(): VectorSigners {
 export function makeEntries({ first, second }: VectorSigners): VectorEntry[] {
   const clock = steadyClock();
   // Vectors are about leaves and what they commit to; what is sealed is different each time.
-  const sealer = testSealer(ORIGIN);
-  const context = { origin: ORIGIN, digest, base64url, sealer, ...clock, instance: clock.uuid() };
+  const context = { origin: ORIGIN, digest, base64url, ...clock, instance: clock.uuid() };
   const entries: VectorEntry[] = [];
   let signer = first;
   let head = EMPTY_HEAD;

@@ -1,5 +1,5 @@
-// From drafts to signed rows: places a batch of entries behind a head, links, signs, commits to attachments and seals
-// them, and shapes all of it as the parameters of the one insert statement. The statement inserts all rows or none, and none unless
+// From drafts to signed rows: places entries behind a head, links, signs and commits to attachments; and shapes a batch of
+// them, with what they have sealed, as the parameters of the one insert statement. The statement inserts all rows or none, and none unless
 // the head is still the one the batch was computed on; the primary key on seq makes two successors impossible.
 
 import type { Client, QueryConfig } from "pg";
@@ -9,7 +9,7 @@ import { commitTo, hashLeaf, type Sha256 } from "../../ledger/hash.ts";
 import { type Base64urlEncoder, formatHeader, formatSigningInput } from "../../ledger/leaf.ts";
 import { SEALED_TOGETHER } from "../../ledger/sealedAttachment.ts";
 import type { SealedEntry, SealingTask } from "../../ledger/sealing.ts";
-import { type AttachmentSealer, rowsToStore } from "../attachmentSealer.ts";
+import { rowsToStore } from "../attachmentSealer.ts";
 import { encodeArray, encodeInt8Array, encodeTextArray, encodeUuidArray, OID } from "../binary.ts";
 import { queryWithin } from "../postgres.ts";
 import { partitionName, roomInPartition } from "../schema.ts";
@@ -32,8 +32,6 @@ export interface BatchContext {
   origin: string;
   instance: string;
   signer: EntrySigner;
-  /** Seals attachments; one a writer, since it knows which keys the ledger has. */
-  sealer: AttachmentSealer;
   digest: Sha256;
   base64url: Base64urlEncoder;
   randomBytes(size: number): Uint8Array;
@@ -51,8 +49,8 @@ export interface SignedEntry {
   txn: string | null;
   /** In clear, as the leaf commits to them. */
   attachments: { name: string; salt: Uint8Array; content: Uint8Array }[];
-  /** What the tables get of them, and the keys that they were sealed with. */
-  sealed: SealedEntry;
+  /** The same, for whoever seals what the tables get of them. */
+  sealing: SealingTask;
 }
 
 /** An entry that no leaf can hold. Its author must put more into attachments. */
@@ -95,7 +93,6 @@ export function signEntry(draft: Draft, head: Head, context: BatchContext): Sign
       `a ${draft.body.type} entry of ${leaf.length} bytes; a leaf holds ${MAX_LEAF_BYTES}`,
     );
   }
-  const sealed = context.sealer.seal(sealingTask(draft, id, attachments));
   return {
     draft,
     seq,
@@ -109,7 +106,7 @@ export function signEntry(draft: Draft, head: Head, context: BatchContext): Sign
       salt,
       content: attachment.bytes,
     })),
-    sealed,
+    sealing: sealingTask(draft, id, attachments),
   };
 }
 
@@ -180,7 +177,7 @@ SELECT ${rows("bigint")}, '${SEALED_TOGETHER}', ${rows("bytea")} FROM head)`
 }
 
 /**
- * Sends the batch as one statement, one implicit transaction. Returns how many rows it wrote: all, or 0 if the head had
+ * Sends the batch, the successors of `head`, as one statement, one implicit transaction; `sealed`: of each entry. Returns how many rows it wrote: all, or 0 if the head had
  * moved. The entries must lie in one partition (see `roomInPartition`).
  */
 export async function insertBatch(
@@ -188,6 +185,7 @@ export async function insertBatch(
   schema: string,
   head: Head,
   entries: readonly SignedEntry[],
+  sealed: readonly SealedEntry[],
   instance: string,
   timeoutMs: number,
 ): Promise<number> {
@@ -195,8 +193,11 @@ export async function insertBatch(
   if (entries.length > roomInPartition(firstSeq))
     throw new Error("a batch reaches over the end of its partition");
   const outcomes = entries.filter((entry) => entry.draft.body.type === "response");
-  const attachments = entries.flatMap(({ seq, sealed: { content } }) => (content ? [{ seq, content }] : []));
-  const { keys, accounts } = rowsToStore(entries);
+  const attachments = entries.flatMap(({ seq }, i) => {
+    const content = sealed[i]?.content;
+    return content ? [{ seq, content }] : [];
+  });
+  const { keys, accounts } = rowsToStore(sealed);
   const parts = {
     outcomes: outcomes.length > 0,
     attachments: attachments.length > 0,

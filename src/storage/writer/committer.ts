@@ -7,7 +7,7 @@ import type { Client, DatabaseError } from "pg";
 import type { EntryBody } from "../../ledger/entry.ts";
 import type { PublicKey } from "../../ledger/key.ts";
 import type { VerifySignature } from "../../ledger/leaf.ts";
-import { markStored } from "../attachmentSealer.ts";
+import { type AttachmentSealer, markStored } from "../attachmentSealer.ts";
 import {
   checkDurability,
   connect,
@@ -42,6 +42,8 @@ export interface CommitterOptions extends Omit<BatchContext, "instance"> {
   /** Keys trusted from the start; the chain of key-rotated entries leads from them to the signer's. */
   pinned: readonly PublicKey[];
   verify: VerifySignature;
+  /** Seals attachments; one a writer, since it knows which keys the ledger has. */
+  sealer: AttachmentSealer;
   /** Reads the signing key again, after a rotation: one of the expected keys, if it is to be had. */
   reloadSigner(expected: readonly PublicKey[]): Promise<BatchContext["signer"]>;
 }
@@ -199,6 +201,8 @@ export class Committer {
   async insert(entries: readonly SignedEntry[]): Promise<InsertResult> {
     const session = this.scope;
     session.warned = false;
+    // All in one go, and not each when it is signed: that costs half.
+    const sealed = entries.map(({ sealing }) => this.#options.sealer.seal(sealing));
     let written: number;
     try {
       written = await insertBatch(
@@ -206,6 +210,7 @@ export class Committer {
         this.#schema,
         this.#head,
         entries,
+        sealed,
         this.#instance,
         session.timeoutMs,
       );
@@ -226,7 +231,7 @@ export class Committer {
     if (session.client.getTransactionStatus() !== "I" || written !== entries.length) {
       throw new AppendError("database_error", "the database did not prove the commit", "unknown");
     }
-    markStored(entries);
+    markStored(sealed);
     for (const { draft } of entries)
       if (draft.body.type === "response") this.#options.sealer.closed(draft.body.txn);
     const last = entries.at(-1);

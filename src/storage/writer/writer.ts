@@ -1,10 +1,10 @@
 // The writer of one ledger: group commit with proof. Everything that waits is linked, signed and inserted in one
 // statement; a promise resolves only after that commit is proved (see committer). One batch is in flight at a time, so
-// that each knows the head it stands on; the next is signed meanwhile. When the database goes away the writer says so, refuses, and comes back by
-// itself; before it takes anything up again it settles what was in doubt.
+// that each knows the head it stands on; what comes meanwhile is the next one. When the database goes away the writer says so,
+// refuses, and comes back by itself; before it takes anything up again it settles what was in doubt.
 
 import type { PublicKey } from "../../ledger/key.ts";
-import { PARTITION_ENTRIES, roomInPartition } from "../schema.ts";
+import { roomInPartition } from "../schema.ts";
 import { AppendError, toAppendError } from "./appendError.ts";
 import { type Append, AppendQueue, type SignedAppend } from "./appendQueue.ts";
 import { EntryTooLargeError, type Head, headOf, signEntry } from "./batch.ts";
@@ -15,8 +15,8 @@ import { findClosed, findCommitted } from "./session.ts";
 
 /** Entries of one batch at most. */
 export const MAX_BATCH_ENTRIES = 256;
-/** Entries signed in one go while a batch is on its way. */
-const SIGN_AHEAD_ENTRIES = 8;
+/** Turns of the event loop that a batch may wait for more, as long as each brings some. */
+const MAX_GATHER_TURNS = 6;
 const PROBE_EVERY_MS = 500;
 const SWEEP_EVERY_MS = 50;
 const MARK_EVERY_MS = 30_000;
@@ -29,7 +29,8 @@ export interface WriterLog {
 
 /** What the writer tells the metrics. */
 export interface WriterObserver {
-  batchCommitted(entries: number, durationMs: number): void;
+  /** In ascending order of seq. */
+  batchCommitted(entries: readonly { seq: number; leafHash: Uint8Array }[], durationMs: number): void;
 }
 
 export interface WriterOptions extends CommitterOptions {
@@ -180,18 +181,13 @@ export class LedgerWriter {
   }
 
   async #serve(): Promise<void> {
-    let next: readonly SignedAppend[] = [];
     for (;;) {
       this.#sweep();
-      try {
-        this.#committer.assertConnected();
-        if (performance.now() - this.#probedAt >= PROBE_EVERY_MS) await this.#probe();
-      } catch (cause) {
-        this.#queue.putBack(next.map(({ append }) => append));
-        throw cause;
-      }
-      if (next.length === 0) next = this.#signNext(this.#committer.head, MAX_BATCH_ENTRIES);
-      if (next.length > 0) next = await this.#commitBatch(next);
+      this.#committer.assertConnected();
+      if (performance.now() - this.#probedAt >= PROBE_EVERY_MS) await this.#probe();
+      await this.#gather();
+      const batch = this.#signNext(this.#committer.head, MAX_BATCH_ENTRIES);
+      if (batch.length > 0) await this.#commitBatch(batch);
       else if (this.#queue.size > 0) continue;
       else if (this.#stopping) return;
       else await this.#sleep(PROBE_EVERY_MS);
@@ -207,58 +203,32 @@ export class LedgerWriter {
   }
 
   /**
-   * Commits one signed batch, and meanwhile signs the next one on the head that this one will leave, so that signing
-   * and the database work side by side. Returns what was signed ahead; if this batch fails, that goes back unsigned.
+   * Lets those join the batch who are about to: a round trip and a sync cost as much as several entries, and signing and
+   * sealing cost half when they are done one after the other. Where nobody else is under way, nobody waits.
    */
-  async #commitBatch(first: readonly SignedAppend[]): Promise<readonly SignedAppend[]> {
+  async #gather(): Promise<void> {
+    if (this.#queue.size <= 1 && this.openTransactions <= 1) return;
+    let known = 0;
+    for (let turn = 0; turn < MAX_GATHER_TURNS && this.#queue.size > known; turn++) {
+      known = this.#queue.size;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Commits one signed batch; what another instance's writing got in the way of is signed again on the new head. */
+  async #commitBatch(first: readonly SignedAppend[]): Promise<void> {
     const startedAt = performance.now();
     let batch = first;
     for (let tries = 0; batch.length > 0; tries++) {
-      const ahead: SignedAppend[] = [];
-      try {
-        const committing = this.#commit(batch, tries);
-        await this.#signAhead(committing, batch, ahead);
-        const left = await committing;
-        if (left === true) {
-          for (const each of batch) this.#queue.settleCommitted(each);
-          this.#options.observer.batchCommitted(batch.length, performance.now() - startedAt);
-          return ahead;
-        }
-        this.#queue.putBack(ahead.map(({ append }) => append));
-        this.#queue.putBack(left);
-        batch = this.#signNext(this.#committer.head, left.length);
-      } catch (cause) {
-        this.#queue.putBack(ahead.map(({ append }) => append));
-        throw cause;
+      const left = await this.#commit(batch, tries);
+      if (left === true) {
+        for (const each of batch) this.#queue.settleCommitted(each);
+        const entries = batch.map(({ entry }) => entry);
+        this.#options.observer.batchCommitted(entries, performance.now() - startedAt);
+        return;
       }
-    }
-    return [];
-  }
-
-  async #signAhead(
-    committing: Promise<unknown>,
-    batch: readonly SignedAppend[],
-    ahead: SignedAppend[],
-  ): Promise<void> {
-    let isOver = false;
-    const over = () => {
-      isOver = true;
-      this.#wake();
-    };
-    // How it ended is for whoever awaits it.
-    committing.then(over, over);
-    while (!isOver) {
-      const last = ahead.at(-1) ?? batch.at(-1);
-      const room = MAX_BATCH_ENTRIES - ahead.length;
-      if (last && room > 0 && this.#queue.size > 0) {
-        // A few at a time: the database's answer must not wait behind many signatures.
-        const limit = Math.min(room, SIGN_AHEAD_ENTRIES, roomInPartition(last.entry.seq + 1));
-        const opensPartition = ahead.length > 0 && roomInPartition(last.entry.seq + 1) === PARTITION_ENTRIES;
-        if (!opensPartition) ahead.push(...this.#signNext(headOf(last.entry), limit));
-        await new Promise((resolve) => setImmediate(resolve));
-      } else {
-        await this.#sleep(PROBE_EVERY_MS);
-      }
+      this.#queue.putBack(left);
+      batch = this.#signNext(this.#committer.head, left.length);
     }
   }
 

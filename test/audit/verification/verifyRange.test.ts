@@ -11,7 +11,6 @@ import type { StoredEntry } from "../../../src/ledger/verify.ts";
 import { newUuid, nodeSha256, toBase64url } from "../../../src/nodeCrypto.ts";
 import { type Head, headOf, signEntry } from "../../../src/storage/writer/batch.ts";
 import { INSTANCE, newSigner, ORIGIN } from "../../ledger/chain.ts";
-import { testSealer } from "../../support/sealing.ts";
 import { publicKeyOf } from "../harness.ts";
 
 const FIRST = 120_000;
@@ -26,7 +25,6 @@ function makeRows(count: number): StoredEntry[] {
     origin: ORIGIN,
     instance: INSTANCE,
     signer,
-    sealer: testSealer(ORIGIN),
     digest: nodeSha256,
     base64url: toBase64url,
     randomBytes,
