@@ -63,6 +63,8 @@ interface Part {
   end: number;
 }
 
+/** Data keys that are made at once. */
+const SPARE_KEYS = 16;
 /** Accounts of which the key object is kept too: those that change again and again within seconds. */
 const HOT_ACCOUNTS = 256;
 /** Accounts whose key is remembered, at least; of further ones those that were met lately. */
@@ -96,6 +98,7 @@ class Sealer implements AttachmentSealer {
   readonly #randomBytes: (size: number) => Uint8Array;
   /** Account → its key. The names stay in memory. */
   readonly #accounts = new RecentMap<string, Held>(ACCOUNTS);
+  readonly #spare: DataKey[] = [];
   readonly #hot = new RecentMap<string, DataKey>(HOT_ACCOUNTS);
   readonly #open = new RecentMap<string, Scope>(OPEN);
 
@@ -260,6 +263,13 @@ class Sealer implements AttachmentSealer {
   }
 
   #newKey(): DataKey {
+    // Some at a time: in a row each costs half of what it costs alone.
+    if (this.#spare.length === 0)
+      for (let i = 0; i < SPARE_KEYS; i++) this.#spare.push(this.#makeKey());
+    return this.#spare.pop() ?? this.#makeKey();
+  }
+
+  #makeKey(): DataKey {
     const bytes = this.#randomBytes(DATA_KEY_BYTES);
     const secret = createSecretKey(bytes);
     const id = dataKeyId(bytes);

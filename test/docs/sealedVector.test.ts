@@ -40,8 +40,8 @@ test("the product opens it, and seals the same bytes from the same key and nonce
   const named = attachments.map(({ name, content }) => ({ name, size: content.length }));
   expect(opening.openAll(entryId, named, stored)).toEqual(attachments);
 
-  const drawn = [hex("dataKey"), hex("nonce")];
-  const sealer = createAttachmentSealer(key, origin, () => drawn.shift() ?? new Uint8Array());
+  const draw = (size: number) => (size === 32 ? hex("dataKey") : hex("nonce"));
+  const sealer = createAttachmentSealer(key, origin, draw);
   const sealed = sealer.seal({ entryId, type: "refusal", attachments });
   expect(Buffer.from(sealed.content ?? []).toString("hex")).toBe(vector.stored);
 });
