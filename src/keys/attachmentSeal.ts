@@ -264,8 +264,7 @@ class Sealer implements AttachmentSealer {
 
   #newKey(): DataKey {
     // Some at a time: in a row each costs half of what it costs alone.
-    if (this.#spare.length === 0)
-      for (let i = 0; i < SPARE_KEYS; i++) this.#spare.push(this.#makeKey());
+    if (this.#spare.length === 0) for (let i = 0; i < SPARE_KEYS; i++) this.#spare.push(this.#makeKey());
     return this.#spare.pop() ?? this.#makeKey();
   }
 

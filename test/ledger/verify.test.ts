@@ -53,6 +53,27 @@ test("leaves alone, as in an export, are verified without columns and attachment
   expect(verify(rows).findings).toEqual([]);
 });
 
+test("a leaf that is known to be signed costs no signature check; its key must be trusted, and all else fits as ever", () => {
+  const { rows } = filled();
+  const known = rows.slice(0, 3).map(({ leafHash }) => Buffer.from(leafHash ?? []).toString("hex"));
+  const isSigned = (seq: number, hash: Uint8Array) => known[seq] === Buffer.from(hash).toString("hex");
+  let asked = 0;
+  const counting: VerifierOptions["verify"] = (...args) => {
+    asked++;
+    return fastVerify(...args);
+  };
+  expect(verify(rows, { isSigned, verify: counting }).findings).toEqual([]);
+  expect(asked).toBe(rows.length - known.length);
+  // One letter of it changed: it is another leaf, which nobody knows.
+  const [first, second, ...rest] = rows;
+  if (!first || !second) throw new Error("too few rows");
+  const leaf = `${second.leaf.slice(0, -5)}${second.leaf.at(-5) === "A" ? "B" : "A"}${second.leaf.slice(-4)}`;
+  const changed = [first, { ...second, leaf, leafHash: hashLeaf(Buffer.from(leaf)) }, ...rest];
+  expect(found(verify(changed, { isSigned }))).toContain("1 signature_invalid");
+  const pinned = [publicKeyOf(newSigner())];
+  expect(found(verify(rows, { isSigned, pinned }))).toContain("0 key_not_trusted");
+});
+
 /** The same row with its leaf signed anew by the ledger's own key, its columns made to fit. */
 function resigned(row: StoredEntry, change: object): StoredEntry {
   const payload = JSON.parse(Buffer.from(row.leaf.split(".")[1] ?? "", "base64url").toString()) as object;
