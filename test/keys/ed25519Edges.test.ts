@@ -1,31 +1,48 @@
-// Ed25519 on the edges where verifiers differ: the portable, the node:crypto and the WebCrypto path give one verdict,
-// the right one, on published cases and on our own (test/vectors/makeEd25519.ts).
+// Ed25519 on the edges where verifiers differ: the portable path, libsodium, node:crypto and WebCrypto give one
+// verdict, the right one, on published cases and on our own (test/vectors/makeEd25519.ts).
 
 import { webcrypto } from "node:crypto";
 import * as ed25519 from "@noble/ed25519";
 import { sha512 } from "@noble/hashes/sha2.js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fastVerify } from "../../src/keys/fastVerify.ts";
+import { createFastVerify, fastVerify } from "../../src/keys/fastVerify.ts";
 import { createSigner, generateKey } from "../../src/keys/signer.ts";
+import type { Sodium } from "../../src/keys/sodium.ts";
 import { isStrictPublicKey, isStrictSignature, verifySignature } from "../../src/ledger/ed25519.ts";
 import { createWebVerify } from "../../src/ledger/webVerify.ts";
 import edges from "../vectors/ed25519Edges.json" with { type: "json" };
 import published from "../vectors/ed25519Public.json" with { type: "json" };
 import { makeEdgeVectors } from "../vectors/makeEd25519.ts";
 
+const nodeVerify = createFastVerify(undefined);
 const webVerify = createWebVerify(webcrypto.subtle);
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));
 
 async function verdicts(key: Uint8Array, message: Uint8Array, signature: Uint8Array) {
   return {
     portable: verifySignature(key, message, signature),
-    node: fastVerify(key, message, signature),
+    fast: fastVerify(key, message, signature),
+    node: nodeVerify(key, message, signature),
     web: await webVerify(key, message, signature),
   };
 }
 
-const all = (valid: boolean) => ({ portable: valid, node: valid, web: valid });
+const all = (valid: boolean) => ({ portable: valid, fast: valid, node: valid, web: valid });
+
+test("a libsodium with cofactor is not believed", () => {
+  const torsion = edges.cases.filter(({ desc }) => desc.endsWith("good with cofactor only"));
+  expect(torsion.length).toBeGreaterThan(4);
+  // Says yes to what a verifier with cofactor and lenient decoding says yes to.
+  const withCofactor = createFastVerify({
+    crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, key: Uint8Array) {
+      ed25519.hashes.sha512 = sha512;
+      return ed25519.verify(signature, message, key, { zip215: true });
+    },
+  } as unknown as Sodium);
+  for (const { key, message, signature } of torsion)
+    expect(withCofactor(bytes(key), bytes(message), bytes(signature))).toBe(false);
+});
 
 test("the vectors are what their maker makes", () => {
   expect(makeEdgeVectors()).toEqual(edges);
