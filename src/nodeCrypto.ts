@@ -3,7 +3,8 @@
 
 import { hash, randomBytes } from "node:crypto";
 import { MAX_LEAF_BYTES } from "./ledger/entry.ts";
-import { hashLeaf, type Sha256 } from "./ledger/hash.ts";
+import type { Sha256 } from "./ledger/hash.ts";
+import type { LeafHash } from "./ledger/linkVerifier.ts";
 import { uuidSource } from "./storage/writer/uuid.ts";
 
 /** What a leaf or the usual attachment fits into. */
@@ -31,13 +32,10 @@ function join(parts: readonly Uint8Array[]): Uint8Array {
   return scratch.subarray(0, size);
 }
 
-/** The leaf hash of a leaf's text (RFC 6962 §2.1), without a copy of its bytes. */
-export function hashLeafText(leaf: string): Uint8Array {
-  // Three bytes are the most that UTF-8 makes of a UTF-16 unit.
-  if (leaf.length * 3 >= scratch.length) return hashLeaf(Buffer.from(leaf), nodeSha256);
-  scratch[0] = 0;
-  const end = 1 + scratch.write(leaf, 1, "utf8");
-  return Buffer.from(hash("sha256", scratch.subarray(0, end), "binary"), "latin1");
+/** The leaf hash of a leaf's text (RFC 6962 §2.1): bytes, and base64url, which costs less than to make it from them. */
+export function hashLeafText(leaf: string): LeafHash {
+  const text = hash("sha256", `\0${leaf}`, "base64url");
+  return { text, bytes: Buffer.from(text, "base64url") };
 }
 
 /** base64url by Buffer. */

@@ -11,10 +11,16 @@ import { GENESIS_PREV, hashLeaf } from "./hash.ts";
 import { type Base64urlDecoder, type Base64urlEncoder, parseLeaf } from "./leaf.ts";
 import type { Finding, StoredEntry } from "./verify.ts";
 
+export interface LeafHash {
+  readonly bytes: Uint8Array;
+  /** base64url, as `prev` has it. */
+  readonly text: string;
+}
+
 export interface LinkVerifierOptions {
   origin: string;
   /** The leaf hash of a leaf's text; default: the portable one. */
-  hashText?: (leaf: string) => Uint8Array;
+  hashText?: (leaf: string) => LeafHash;
   encode?: Base64urlEncoder;
   decode?: Base64urlDecoder;
   /** base64url of ASCII text. */
@@ -27,26 +33,29 @@ const encoder = new TextEncoder();
 export class LinkVerifier {
   readonly findings: Finding[] = [];
   readonly #origin: string;
-  readonly #hashText: (leaf: string) => Uint8Array;
-  readonly #encode: Base64urlEncoder;
+  readonly #hashText: (leaf: string) => LeafHash;
   readonly #decode: Base64urlDecoder | undefined;
   readonly #encodeText: (text: string) => string;
   /** What stands before the number in every payload of this ledger: as base64url, and what is left for the next block. */
   readonly #start: { encoded: string; rest: string };
   #next = 0;
-  #previous: Uint8Array = GENESIS_PREV;
+  #previous: LeafHash = { bytes: GENESIS_PREV, text: encodeBase64url(GENESIS_PREV) };
 
   constructor({ origin, hashText, encode = encodeBase64url, decode, encodeText }: LinkVerifierOptions) {
     this.#origin = origin;
-    this.#hashText = hashText ?? ((leaf) => hashLeaf(encoder.encode(leaf)));
-    this.#encode = encode;
+    this.#hashText =
+      hashText ??
+      ((leaf) => {
+        const bytes = hashLeaf(encoder.encode(leaf));
+        return { bytes, text: encode(bytes) };
+      });
     this.#decode = decode;
     this.#encodeText = encodeText ?? ((text) => encode(encoder.encode(text)));
     const start = `{"v":${FORMAT_VERSION},"log":${JSON.stringify(origin)},"seq":`;
     const bytes = encoder.encode(start);
     const whole = bytes.length - (bytes.length % 3);
     this.#start = {
-      encoded: this.#encode(bytes.subarray(0, whole)),
+      encoded: encode(bytes.subarray(0, whole)),
       rest: new TextDecoder().decode(bytes.subarray(whole)),
     };
   }
@@ -58,7 +67,7 @@ export class LinkVerifier {
 
   /** Leaf hash of the newest row. */
   get head(): Uint8Array {
-    return this.#previous;
+    return this.#previous.bytes;
   }
 
   /** Checks one row, which must be the next one: behind a gap there is no tree to speak of. Its leaf hash. */
@@ -66,7 +75,7 @@ export class LinkVerifier {
     if (!this.#beginsAsItShould(leaf, seq)) this.#judge(seq, leaf);
     this.#previous = this.#hashText(leaf);
     this.#next = seq + 1;
-    return this.#previous;
+    return this.head;
   }
 
   #beginsAsItShould(leaf: string, seq: number): boolean {
@@ -76,7 +85,7 @@ export class LinkVerifier {
     // Slices are compared several times as fast as by startsWith.
     if (at === 0 || leaf.slice(at, from) !== encoded) return false;
     // With what comes next, so that all of `prev` lies in whole blocks of three bytes, which have one spelling each.
-    const own = `${rest}${seq},"prev":"${this.#encode(this.#previous)}","id":`;
+    const own = `${rest}${seq},"prev":"${this.#previous.text}","id":`;
     const blocks = this.#encodeText(own.slice(0, own.length - (own.length % 3)));
     return leaf.slice(from, from + blocks.length) === blocks;
   }
@@ -91,7 +100,7 @@ export class LinkVerifier {
     const { claims } = parsed;
     if (claims.seq !== seq) find("seq_mismatch", `the leaf says that it is entry ${claims.seq}`);
     if (claims.log !== this.#origin) find("origin_mismatch", "the leaf belongs to another ledger");
-    if (claims.prev !== this.#encode(this.#previous))
+    if (claims.prev !== this.#previous.text)
       find("link_broken", "prev is not the leaf hash of the entry before");
   }
 }

@@ -84,7 +84,7 @@ class AuditedReader extends LedgerReader {
       yield row;
       // Here the verifier has taken the row; behind a gap there is no tree to speak of.
       if (row.seq !== audit.size) continue;
-      const filled = audit.append(hashLeafText(row.leaf));
+      const filled = audit.append(hashLeafText(row.leaf).bytes);
       if (filled.length > 0) await compareTiles(this.#tree, audit, filled);
       const next = rows.signer && audit.followSigned(row.leaf, rows.signer, row.type === "event");
       if (next) rows.expect(next);
