@@ -68,6 +68,34 @@ test("entries appended together are one chain in the order of appending", async 
   await expectSound(ledger);
 });
 
+test("with others under way a batch waits for those who come in the same turn of the event loop", async () => {
+  const ledger = await makeLedger(database);
+  const batches: number[] = [];
+  const observer = {
+    batchCommitted: (entries: readonly { seq: number }[]) => void batches.push(entries.length),
+  };
+  const writer = await ledger.writer({ observer });
+  const intents = await Promise.all([writer.append(intentDraft()), writer.append(intentDraft())]);
+  batches.length = 0;
+  await new Promise((resolve) => setImmediate(resolve));
+  const appends: Promise<unknown>[] = [];
+  for (const intent of intents)
+    for (const draft of [intentDraft(), outcomeDraft(intent)]) {
+      appends.push(writer.append(draft));
+      for (let hop = 0; hop < 20; hop++) await Promise.resolve();
+    }
+  await Promise.all(appends);
+  expect(batches).toEqual([4]);
+  // Whoever goes on coming, turn by turn, is not waited for without end.
+  batches.length = 0;
+  const many = Array.from({ length: 50 }, async (_, i) => {
+    for (let turn = 0; turn < i; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await writer.append(intentDraft());
+  });
+  await Promise.all(many);
+  expect(Math.max(...batches)).toBeLessThan(50);
+});
+
 // case 68
 test("the same request twice is two entries with two ids", async () => {
   const ledger = await makeLedger(database);
