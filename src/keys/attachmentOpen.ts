@@ -10,6 +10,7 @@ import { SALT_BYTES } from "../ledger/hash.ts";
 import {
   parseSealed,
   type SealedPart,
+  sealedEntry,
   sealedPlace,
   sealedPlaceOfOne,
   TAG_BYTES,
@@ -63,7 +64,8 @@ export function createAttachmentOpener(sealingKey: SealingKey, origin: string): 
           if (secret) keys.set(idText(id), secret);
         },
         openAll(entryId, named, content) {
-          const plain = openParts(content, 2, (i, n) => sealedPlace(origin, entryId, i, n));
+          const entry = sealedEntry(origin, entryId, named);
+          const plain = openParts(content, 2, (i, n) => sealedPlace(entry, i, n));
           if (typeof plain === "string") return plain;
           return takeApart(plain, named) ?? "it does not hold what the leaf names";
         },

@@ -14,6 +14,7 @@ import {
   PART_BYTES,
   SEAL_HEAD_BYTES,
   SEAL_VERSION,
+  sealedEntry,
   sealedPlace,
   TAG_BYTES,
 } from "../ledger/sealedAttachment.ts";
@@ -114,7 +115,8 @@ class Sealer implements AttachmentSealer {
     if (attachments.length === 0) return NOTHING;
     const scope = this.#scopeOf(task);
     const parts = this.#partsOf(scope, connector, attachments);
-    const content = this.#sealParts(entryId, join(attachments), parts);
+    const named = attachments.map(({ name, content }) => ({ name, size: content.length }));
+    const content = this.#sealParts(sealedEntry(this.#origin, entryId, named), join(attachments), parts);
     const keys = new Set(parts.map(({ key }) => key));
     return { content, keys: [...keys], accounts: [...scope.accounts] };
   }
@@ -244,7 +246,7 @@ class Sealer implements AttachmentSealer {
     return parts;
   }
 
-  #sealParts(entryId: string, plain: Uint8Array, parts: readonly Part[]): Uint8Array {
+  #sealParts(entry: string, plain: Uint8Array, parts: readonly Part[]): Uint8Array {
     const out = Buffer.allocUnsafe(SEAL_HEAD_BYTES + parts.length * PART_BYTES + plain.length);
     out[0] = SEAL_VERSION;
     let at = out.writeUInt32BE(parts.length, 1);
@@ -254,7 +256,7 @@ class Sealer implements AttachmentSealer {
       at = put(out, nonce, at);
       at = out.writeUInt32BE(end - start, at);
       const cipher = createCipheriv(CIPHER, key.secret, nonce, OPTIONS);
-      cipher.setAAD(Buffer.from(sealedPlace(this.#origin, entryId, i, parts.length)));
+      cipher.setAAD(Buffer.from(sealedPlace(entry, i, parts.length)));
       at = put(out, cipher.update(plain.subarray(start, end)), at);
       cipher.final();
       at = put(out, cipher.getAuthTag(), at);

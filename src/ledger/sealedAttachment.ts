@@ -79,12 +79,15 @@ export function takeApart(plain: Uint8Array, named: readonly NamedSize[]): Attac
   return at === plain.length ? attachments : undefined;
 }
 
-/**
- * What a part is bound to, besides its key: it opens in this place of this entry of this ledger and in no other. Version 2;
- * the leaf says in which order the attachments stand.
- */
-export function sealedPlace(origin: string, entryId: string, part: number, parts: number): string {
-  return `scimseal/v2/attachments\0${origin}\0${entryId}\0${part}/${parts}`;
+/** What an entry's attachments are bound to, besides their keys: this entry of this ledger, and their names and sizes. */
+export function sealedEntry(origin: string, entryId: string, named: readonly NamedSize[]): string {
+  const layout = named.map(({ name, size }) => `${name}:${size}`).join();
+  return `scimseal/v2/attachments\0${origin}\0${entryId}\0${layout}\0`;
+}
+
+/** What a part is bound to: it opens in this place and in no other. `entry`: of `sealedEntry`. */
+export function sealedPlace(entry: string, part: number, parts: number): string {
+  return `${entry}${part}/${parts}`;
 }
 
 /** The same of version 1, where a row holds one attachment. */

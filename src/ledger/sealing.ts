@@ -48,6 +48,7 @@ export interface SealingTask {
   operations?: readonly (SealSubject | undefined)[];
   /** In the leaf's order. */
   attachments: readonly {
+    name: string;
     salt: Uint8Array;
     content: Uint8Array;
     spans?: readonly SealSpan[];

@@ -65,7 +65,8 @@ test("the page alone leads to the same bytes, and back", () => {
   );
 
   // The attachments: one part, of salt and content of each.
-  const place = Buffer.from(`scimseal/v2/attachments\0${origin}\0${entryId}\0${"0/1"}`);
+  const layout = attachments.map(({ name, content }) => `${name}:${content.length}`).join(",");
+  const place = Buffer.from(`scimseal/v2/attachments\0${origin}\0${entryId}\0${layout}\0${"0/1"}`);
   const seal = createCipheriv("aes-256-gcm", hex("dataKey"), hex("nonce"));
   seal.setAAD(place);
   const plain = Buffer.concat(attachments.flatMap(({ salt, content }) => [salt, content]));

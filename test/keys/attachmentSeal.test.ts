@@ -21,7 +21,7 @@ function request(txn: string, content: Uint8Array | string, more: Partial<Sealin
     type: "request",
     txn,
     connector: "okta",
-    attachments: [{ salt: SALT, content: Buffer.from(content) }],
+    attachments: [{ name: "body", salt: SALT, content: Buffer.from(content) }],
     ...more,
   };
 }
@@ -52,9 +52,9 @@ const keysOf = (sealed: SealedEntry) =>
 
 test("opens to the same salts and bytes, in its place only", () => {
   const attachments = [
-    { salt: SALT, content: Buffer.from("Ada") },
-    { salt: new Uint8Array(32).fill(4), content: Buffer.from("") },
-    { salt: new Uint8Array(32).fill(5), content: Buffer.from("Lovelace") },
+    { name: "n0", salt: SALT, content: Buffer.from("Ada") },
+    { name: "n1", salt: new Uint8Array(32).fill(4), content: Buffer.from("") },
+    { name: "n2", salt: new Uint8Array(32).fill(5), content: Buffer.from("Lovelace") },
   ];
   const named = [3, 0, 8].map((size, i) => ({ name: `n${i}`, size }));
   const { content = NOTHING, keys } = sealer().seal(request("a", "", { attachments }));
@@ -63,16 +63,20 @@ test("opens to the same salts and bytes, in its place only", () => {
   expect(opening.openAll("entry-a", named, content)).toMatch("its data key is not there");
   for (const key of keys) opening.add(key);
   expect(opening.openAll("entry-a", named, content)).toEqual(
-    attachments.map(({ salt, content }, i) => ({
-      name: `n${i}`,
-      salt: Buffer.from(salt),
-      content,
-    })),
+    attachments.map(({ name, salt, content }) => ({ name, salt: Buffer.from(salt), content })),
   );
   expect(opening.openAll("entry-b", named, content)).toMatch("another place");
-  // Not as the leaf has it: one too many, one too few, another size.
-  for (const other of [[...named, { name: "x", size: 0 }], named.slice(1), [{ name: "n0", size: 4 }], []])
-    expect(opening.openAll("entry-a", other, content)).toBe("it does not hold what the leaf names");
+  // Under other names, in another order, with other sizes: one too many, one too few, cut elsewhere.
+  const [n0, n1, n2] = named;
+  for (const other of [
+    [n1, n0, n2],
+    [{ ...n0, name: "n2" }, n1, { ...n2, name: "n0" }],
+    [{ ...n0, size: 4 }, n1, { ...n2, size: 7 }],
+    [...named, { name: "x", size: 0 }],
+    named.slice(1),
+    [],
+  ])
+    expect(opening.openAll("entry-a", other as typeof named, content)).toMatch("another place");
   expect(opening.openOne("entry-a", "n0", content)).toMatch("not sealed as it should be");
   expect(Buffer.from(content).includes("Ada")).toBe(false);
   expect(Buffer.from(content).includes(Buffer.from(SALT))).toBe(false);
@@ -120,6 +124,7 @@ test("parts swapped, dropped or repeated do not open", () => {
     request("a", "x[one,two]", {
       attachments: [
         {
+          name: "body",
           salt: SALT,
           content: Buffer.from("x[one,two]"),
           spans: [
@@ -249,7 +254,7 @@ test("a Bulk: each operation under its account's key, all else under the transac
   const known = one.seal(request("0", "x", { subject: { resourceType: "User", resourceId: "7" } }));
   const bulk = one.seal(
     request("1", body, {
-      attachments: [{ salt: SALT, content: Buffer.from(body), spans }],
+      attachments: [{ name: "body", salt: SALT, content: Buffer.from(body), spans }],
       operations: [
         { resourceType: "User" },
         { resourceType: "User", resourceId: "7" },
@@ -269,6 +274,7 @@ test("a Bulk: each operation under its account's key, all else under the transac
       type: "response",
       attachments: [
         {
+          name: "body",
           salt: SALT,
           content: Buffer.from("[u,?,c]"),
           spans: [
@@ -292,7 +298,7 @@ test("whatever the spans, what is opened is what was sealed", () => {
     fc.property(fc.string({ maxLength: 40 }), fc.array(span, { maxLength: 6 }), (text, spans) => {
       const content = Buffer.from(text);
       const operations = ["1", "2", "1"].map((resourceId) => ({ resourceType: "User", resourceId }));
-      const attachments = [{ salt: SALT, content, spans }];
+      const attachments = [{ name: "body", salt: SALT, content, spans }];
       expect(open(sealer().seal(request("1", "", { attachments, operations })), "entry-1")).toBe(text);
     }),
   );

@@ -121,7 +121,8 @@ function sealingTask(
     ...(body.type === "event" ? {} : { txn: body.txn, connector: body.connector }),
     ...(subject ? { subject } : {}),
     ...(operations ? { operations } : {}),
-    attachments: attachments.map(({ attachment: { bytes, spans }, salt }) => ({
+    attachments: attachments.map(({ attachment: { name, bytes, spans }, salt }) => ({
+      name,
       salt,
       content: bytes,
       ...(spans ? { spans } : {}),
