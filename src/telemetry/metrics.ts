@@ -60,7 +60,7 @@ export class Metrics {
     });
     this.#append = new Histogram({
       name: "scimseal_append_duration_seconds",
-      help: "Signing, inserting and proving the commit of one batch.",
+      help: "Sealing, inserting and proving the commit of one signed batch.",
       labelNames: ["ledger"],
       buckets: SECONDS,
       registers,
