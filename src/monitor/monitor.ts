@@ -65,8 +65,8 @@ export interface MonitorStatus {
 
 const MAX_CORE_SHARE = 0.05;
 /**
- * Following the head may take this much of a core: thousands of entries a second that this process recorded, some 2,000 of
- * others'. What comes faster for longer than seconds is verified later: traffic must not wait for its verification.
+ * Following the head may take this much of a core. What comes faster for longer than seconds is verified later: traffic must
+ * not wait for its verification.
  */
 const MAX_HEAD_SHARE = 0.2;
 const HEAD_EVERY_MS = 1_000;
