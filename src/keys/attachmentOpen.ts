@@ -9,6 +9,7 @@ import { createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import { SALT_BYTES } from "../ledger/hash.ts";
 import {
   parseSealed,
+  type Sealed,
   type SealedPart,
   sealedEntry,
   sealedPlace,
@@ -25,7 +26,7 @@ export function createAttachmentOpener(sealingKey: SealingKey, origin: string): 
   return {
     begin(contents) {
       const keys = new Map<string, KeyObject | undefined>();
-      const parsed = new Map<Uint8Array, NonNullable<ReturnType<typeof parseSealed>>>();
+      const parsed = new Map<Uint8Array, Sealed>();
       const missing = new Map<string, Uint8Array>();
       for (const content of contents) {
         const sealed = parseSealed(content);
@@ -41,7 +42,7 @@ export function createAttachmentOpener(sealingKey: SealingKey, origin: string): 
       /** The plaintexts of the parts, joined; or why there are none. */
       const openParts = (
         content: Uint8Array,
-        version: 1 | 2,
+        version: Sealed["version"],
         placeOf: (part: number, parts: number) => string,
       ): Uint8Array | string => {
         const sealed = parsed.get(content);

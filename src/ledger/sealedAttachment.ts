@@ -29,6 +29,13 @@ export const SEAL_HEAD_BYTES = 5;
 /** Of one part, beside its ciphertext: key id, nonce, length, tag. */
 export const PART_BYTES = KEY_ID_BYTES + NONCE_BYTES + 4 + TAG_BYTES;
 
+/** What stands in one row. */
+export interface Sealed {
+  /** 1: one attachment; 2: all of an entry. */
+  version: 1 | 2;
+  parts: SealedPart[];
+}
+
 /** An attachment as a leaf names it. */
 export type NamedSize = Pick<AttachmentRef, "name" | "size">;
 
@@ -38,8 +45,8 @@ export interface Attachment {
   content: Uint8Array;
 }
 
-/** Reads the parts; they share the memory of `bytes`. Undefined: nothing sealed in this version. */
-export function parseSealed(bytes: Uint8Array): { version: 1 | 2; parts: SealedPart[] } | undefined {
+/** Reads the parts; they share the memory of `bytes`. Undefined: nothing sealed in a version that is known. */
+export function parseSealed(bytes: Uint8Array): Sealed | undefined {
   const [version] = bytes;
   if (bytes.length < SEAL_HEAD_BYTES + PART_BYTES || (version !== 1 && version !== 2)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

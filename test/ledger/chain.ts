@@ -88,7 +88,7 @@ function rowOf(entry: SignedEntry): StoredEntry {
     type: entry.draft.body.type,
     txn: entry.txn,
     instance: INSTANCE,
-    attachments: entry.attachments,
+    attachments: entry.sealing.attachments,
   };
 }
 

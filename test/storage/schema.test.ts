@@ -217,7 +217,10 @@ test("a batch goes in whole behind its head, and not at all behind another", asy
     `SELECT count(*)::int AS entries, (SELECT count(*)::int FROM ${schema}.attachment) AS attachments FROM ${schema}.entry`,
   );
   expect(stored).toEqual({ entries: 3, attachments: 3 });
-  for (const { attachments, draft } of [first, second, third]) {
+  for (const {
+    sealing: { attachments },
+    draft,
+  } of [first, second, third]) {
     expect(attachments.map(({ content }) => content)).toEqual(draft.attachments.map(({ bytes }) => bytes));
     for (const { salt, content } of attachments) expect(commitTo(salt, content)).toHaveLength(32);
   }

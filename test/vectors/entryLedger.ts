@@ -263,7 +263,7 @@ function vectorEntry(title: string, signed: SignedEntry): VectorEntry {
     payload: JSON.parse(Buffer.from(payload, "base64url").toString()) as Entry,
     leaf,
     leafHash: base64url(signed.leafHash),
-    attachments: signed.attachments.map(({ name, salt, content }) => ({
+    attachments: signed.sealing.attachments.map(({ name, salt, content }) => ({
       name,
       salt: base64url(salt),
       text: Buffer.from(content).toString("utf8"),

@@ -1,6 +1,6 @@
 // From drafts to signed rows: places entries behind a head, links, signs and commits to attachments; and shapes a batch of
-// them, with what they have sealed, as the parameters of the one insert statement. The statement inserts all rows or none, and none unless
-// the head is still the one the batch was computed on; the primary key on seq makes two successors impossible.
+// them, with what they have sealed, as the parameters of the one insert statement. The statement inserts all rows or none, and
+// none unless the head is still the one the batch was computed on; the primary key on seq makes two successors impossible.
 
 import type { Client, QueryConfig } from "pg";
 import type { EntryBody, EntryFrame } from "../../ledger/entry.ts";
@@ -47,9 +47,7 @@ export interface SignedEntry {
   leaf: Buffer;
   leafHash: Uint8Array;
   txn: string | null;
-  /** In clear, as the leaf commits to them. */
-  attachments: { name: string; salt: Uint8Array; content: Uint8Array }[];
-  /** The same, for whoever seals what the tables get of them. */
+  /** Its attachments in clear, as the leaf commits to them, for whoever seals what the tables get of them. */
   sealing: SealingTask;
 }
 
@@ -101,11 +99,6 @@ export function signEntry(draft: Draft, head: Head, context: BatchContext): Sign
     leaf,
     leafHash: hashLeaf(leaf, context.digest),
     txn: txnOf(draft.body),
-    attachments: attachments.map(({ attachment, salt }) => ({
-      name: attachment.name,
-      salt,
-      content: attachment.bytes,
-    })),
     sealing: sealingTask(draft, id, attachments),
   };
 }
@@ -178,8 +171,8 @@ SELECT ${rows("bigint")}, '${SEALED_TOGETHER}', ${rows("bytea")} FROM head)`
 }
 
 /**
- * Sends the batch, the successors of `head`, as one statement, one implicit transaction; `sealed`: of each entry. Returns how many rows it wrote: all, or 0 if the head had
- * moved. The entries must lie in one partition (see `roomInPartition`).
+ * Sends the batch, the successors of `head`, as one statement, one implicit transaction; `sealed`: of each entry. Returns how
+ * many rows it wrote: all, or 0 if the head had moved. The entries must lie in one partition (see `roomInPartition`).
  */
 export async function insertBatch(
   client: Client,
