@@ -7,13 +7,13 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import { LinkVerifier } from "../src/cli/verify/linkVerifier.ts";
 import { PreparedRows } from "../src/cli/verify/preparedRows.ts";
 import { SignatureThreads } from "../src/cli/verify/signatureThreads.ts";
-import { linkVerifier } from "../src/cli/verify/verifyLinks.ts";
+
 import { fastVerify } from "../src/keys/fastVerify.ts";
 import { createSigner, generateKey } from "../src/keys/signer.ts";
 import { parsePublicJwk } from "../src/ledger/key.ts";
-import type { LinkVerifier } from "../src/ledger/linkVerifier.ts";
 import { formatVerifierKey, makeLogKey } from "../src/ledger/note/verifierKey.ts";
 import { proveInclusion } from "../src/ledger/tree/tileProof.ts";
 import { TreeBuilder } from "../src/ledger/tree/tree.ts";
@@ -159,7 +159,7 @@ async function verifyAll(
 }
 
 function verifyWithout(rows: readonly StoredEntry[]): void {
-  const links = linkVerifier(ORIGIN);
+  const links = new LinkVerifier(ORIGIN);
   const tree = new TreeBuilder(nodeSha256);
   for (const row of rows) tree.append(links.push(row));
   assertClean(links, tree);

@@ -6,7 +6,18 @@
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 
 /** SHA-256 over the concatenation of the parts. */
-export type Sha256 = (...parts: Uint8Array[]) => Uint8Array;
+export interface Sha256 {
+  (...parts: Uint8Array[]): Uint8Array;
+  /** Where the runtime has something faster than to copy the digest out of an array made for it. */
+  readonly inPlace?: InPlaceSha256;
+}
+
+/** SHA-256 written to where it is wanted, for whoever hashes millions of nodes. */
+export interface InPlaceSha256 {
+  /** Zeroed bytes of the kind that `write` writes to. */
+  allocate(size: number): Uint8Array;
+  write(bytes: Uint8Array, target: Uint8Array, at: number): void;
+}
 
 /** The portable SHA-256. */
 export const sha256: Sha256 = (...parts) => {
@@ -16,6 +27,16 @@ export const sha256: Sha256 = (...parts) => {
   for (const part of parts) hash.update(part);
   return hash.digest();
 };
+
+/** What the digest has for this, or the same by copying. */
+export function inPlaceOf(digest: Sha256): InPlaceSha256 {
+  return (
+    digest.inPlace ?? {
+      allocate: (size) => new Uint8Array(size),
+      write: (bytes, target, at) => target.set(digest(bytes), at),
+    }
+  );
+}
 
 export const HASH_BYTES = 32;
 export const SALT_BYTES = 32;

@@ -8,21 +8,15 @@ import { fastVerify } from "../../keys/fastVerify.ts";
 import { TreeAudit } from "../../ledger/evidence/treeAudit.ts";
 import type { PublicKey } from "../../ledger/key.ts";
 import { parseLeaf } from "../../ledger/leaf.ts";
-import { LinkVerifier } from "../../ledger/linkVerifier.ts";
 import type { Finding, StoredEntry } from "../../ledger/verify.ts";
-import { fromBase64url, hashLeafText, nodeSha256, textToBase64url, toBase64url } from "../../nodeCrypto.ts";
+import { fromBase64url, nodeSha256, toBase64url } from "../../nodeCrypto.ts";
 import type { LedgerSource } from "../ledgerSource.ts";
 import { compareTiles, ExpectedCheckpoints, readPublished } from "./expectedCheckpoints.ts";
+import { LinkVerifier } from "./linkVerifier.ts";
 import type { LiveOptions } from "./verifyLive.ts";
 import type { LinkReport, ReportFinding } from "./verifyReport.ts";
 
 const PAGE_ENTRIES = 5_000;
-
-/** What checks links at the speed of this runtime. */
-export function linkVerifier(origin: string): LinkVerifier {
-  const codec = { encode: toBase64url, decode: fromBase64url, encodeText: textToBase64url };
-  return new LinkVerifier({ origin, hashText: hashLeafText, ...codec });
-}
 
 /** Rejects if the ledger cannot be read to the end, or no checkpoint speaks for any of it. */
 export async function verifyLinks(
@@ -36,7 +30,7 @@ export async function verifyLinks(
   const vouchedFor = Math.max(latest?.size ?? 0, expected.largestOutside);
   if (vouchedFor === 0)
     throw new Error("there is no signed checkpoint to hold the entries against: verify with signatures");
-  const links = linkVerifier(origin);
+  const links = new LinkVerifier(origin);
   const signatures = new SignatureCheck(pinned);
   const missing: ReportFinding[] = [];
   const total = await tree.size();

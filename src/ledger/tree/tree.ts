@@ -3,11 +3,11 @@
 // 2^53 - 1, anything else is a RangeError; powers of two are reached by division, never by 32-bit operators. Pure.
 // Tiles, proofs and signatures are elsewhere.
 
-import { HASH_BYTES, type Sha256, sha256 } from "../hash.ts";
+import { HASH_BYTES, type InPlaceSha256, inPlaceOf, type Sha256, sha256 } from "../hash.ts";
 
 /**
  * Gets a hash that will stand in a tile: the tree hash of the 256^level leaves from index · 256^level on. Whoever
- * keeps it copies it: at level 0 it is the array that `append` was given.
+ * keeps it copies it: at level 0 it is the array that `append` was given, above a place that the builder uses again.
  */
 export type TileHashSink = (level: number, index: number, hash: Uint8Array) => void;
 
@@ -15,16 +15,19 @@ export type TileHashSink = (level: number, index: number, hash: Uint8Array) => v
 export const TILE_HEIGHT = 8;
 
 const MAX_HEIGHTS = 53;
-/** 0x01 ‖ left ‖ right. One buffer for all nodes: a digest is synchronous and must not keep what it is given. */
-const node = new Uint8Array(1 + 2 * HASH_BYTES);
-node[0] = 1;
+/** What is hashed for an inner node: 0x01 ‖ left ‖ right. */
+const NODE_BYTES = 1 + 2 * HASH_BYTES;
+const LEFT = 1;
+const RIGHT = LEFT + HASH_BYTES;
+/** One buffer for all nodes: a digest is synchronous and must not keep what it is given. */
+const node = openNode(new Uint8Array(NODE_BYTES));
 
 /** Hash of an inner node, SHA-256(0x01 ‖ left ‖ right); throws RangeError unless both are 32 bytes. */
 export function hashNode(left: Uint8Array, right: Uint8Array, digest: Sha256 = sha256): Uint8Array {
   assertHash(left);
   assertHash(right);
-  node.set(left, 1);
-  node.set(right, 1 + HASH_BYTES);
+  node.set(left, LEFT);
+  node.set(right, RIGHT);
   return digest(node);
 }
 
@@ -58,7 +61,7 @@ export function hashRun(
     const pairs = Math.floor(left / 2);
     for (let i = 0; i < pairs; i++) {
       const at = start + i * 2 * HASH_BYTES;
-      node.set(source.subarray(at, at + 2 * HASH_BYTES), 1);
+      node.set(source.subarray(at, at + 2 * HASH_BYTES), LEFT);
       folded.set(digest(node), i * HASH_BYTES);
     }
     // A hash without a right neighbour stands for its parent too.
@@ -76,13 +79,19 @@ export function hashRun(
 /** A growing tree, known by its size and right edge. Not durable: restore it from what the storage holds. */
 export class TreeBuilder {
   #size = 0;
-  /** At height h the full subtree of 2^h leaves on the right edge; it counts only where the size has the bit 2^h. */
-  readonly #slots = Array.from({ length: MAX_HEIGHTS }, () => new Uint8Array(HASH_BYTES));
+  /**
+   * At height h the node whose children are of that height, each hash written where it will be hashed. Left: the full subtree
+   * of 2^h leaves on the right edge, where the size has the bit 2^h; nothing else counts.
+   */
+  readonly #nodes: readonly Uint8Array[];
   readonly #digest: Sha256;
+  readonly #inPlace: InPlaceSha256;
 
   /** A tree without leaves. */
   constructor(digest: Sha256 = sha256) {
     this.#digest = digest;
+    this.#inPlace = inPlaceOf(digest);
+    this.#nodes = Array.from({ length: MAX_HEIGHTS }, () => openNode(this.#inPlace.allocate(NODE_BYTES)));
   }
 
   /**
@@ -99,7 +108,7 @@ export class TreeBuilder {
       const hash = edge[--at];
       if (!hash) break;
       assertHash(hash);
-      builder.#slot(height).set(hash);
+      builder.#node(height).set(hash, LEFT);
     }
     if (at !== 0) {
       throw new RangeError(`the edge of a tree of ${size} leaves does not have ${edge.length} hashes`);
@@ -115,7 +124,7 @@ export class TreeBuilder {
   /** Copies of the hashes of the right edge, the largest full subtree first. */
   get edge(): Uint8Array[] {
     return bitsOf(this.#size)
-      .map((height) => new Uint8Array(this.#slot(height)))
+      .map((height) => this.#edgeAt(height))
       .reverse();
   }
 
@@ -127,16 +136,19 @@ export class TreeBuilder {
   append(leafHash: Uint8Array, sink?: TileHashSink): void {
     assertHash(leafHash);
     assertSize(this.#size + 1, "a tree size");
-    let hash = leafHash;
-    let height = 0;
     let index = this.#size;
     sink?.(0, index, leafHash);
-    for (; index % 2 === 1; index = (index - 1) / 2) {
-      hash = hashNode(this.#slot(height), hash, this.#digest);
-      height++;
-      if (height % TILE_HEIGHT === 0) sink?.(height / TILE_HEIGHT, (index - 1) / 2, hash);
+    let child = this.#node(0);
+    child.set(leafHash, sideOf(index));
+    for (let height = 1; index % 2 === 1; height++) {
+      index = (index - 1) / 2;
+      const at = sideOf(index);
+      const parent = this.#node(height);
+      this.#inPlace.write(child, parent, at);
+      if (height % TILE_HEIGHT === 0)
+        sink?.(height / TILE_HEIGHT, index, parent.subarray(at, at + HASH_BYTES));
+      child = parent;
     }
-    this.#slot(height).set(hash);
     this.#size++;
   }
 
@@ -144,16 +156,30 @@ export class TreeBuilder {
   root(): Uint8Array {
     const [lowest, ...higher] = bitsOf(this.#size);
     if (lowest === undefined) return emptyRoot(this.#digest);
-    let root: Uint8Array = new Uint8Array(this.#slot(lowest));
-    for (const height of higher) root = hashNode(this.#slot(height), root, this.#digest);
+    let root = this.#edgeAt(lowest);
+    for (const height of higher) root = hashNode(this.#edgeAt(height), root, this.#digest);
     return root;
   }
 
-  #slot(height: number): Uint8Array {
-    const slot = this.#slots[height];
-    if (!slot) throw new RangeError(`a tree has no height ${height}`);
-    return slot;
+  #edgeAt(height: number): Uint8Array {
+    return new Uint8Array(this.#node(height).subarray(LEFT, RIGHT));
   }
+
+  #node(height: number): Uint8Array {
+    const found = this.#nodes[height];
+    if (!found) throw new RangeError(`a tree has no height ${height}`);
+    return found;
+  }
+}
+
+function openNode(bytes: Uint8Array): Uint8Array {
+  bytes[0] = 1;
+  return bytes;
+}
+
+/** Where the node of this index stands in its parent. */
+function sideOf(index: number): number {
+  return index % 2 === 0 ? LEFT : RIGHT;
 }
 
 /** Throws RangeError unless the value is a size or an index: an integer from 0 to 2^53 - 1. */
