@@ -37,7 +37,7 @@ export interface IndexerPosition {
 }
 
 /** Of the tables, the tokens and what is taken out of entries: with another one every index is made anew. */
-const INDEX_FORMAT = 3;
+const INDEX_FORMAT = 4;
 
 /** The version of an index under the key with this id. */
 export function indexVersion(keyId: string): string {

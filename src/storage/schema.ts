@@ -8,11 +8,11 @@ import pg from "pg";
 import { LEDGER_NAME_PATTERN, LEDGER_NAME_RULE } from "../config/leaves.ts";
 import { TILE_BYTES } from "../ledger/tree/tile.ts";
 import { MAX_TILE_LEVEL } from "../ledger/tree/tilePath.ts";
-import { indexSchema } from "./index/indexSchema.ts";
+import { indexSchema, indexUpgrade } from "./index/indexSchema.ts";
 import { queryWithin } from "./postgres.ts";
 import { sealSchema } from "./sealSchema.ts";
 
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /** Entries per partition: a partition is a stretch of time that later can be archived and detached as a whole. */
 export const PARTITION_ENTRIES = 1_000_000;
@@ -79,6 +79,10 @@ export async function migrate(
     if (version < 4)
       await owner.query(
         `INSERT INTO ${schema}.ledger (version, origin) SELECT 4, origin FROM ${schema}.ledger WHERE version = 1`,
+      );
+    if (version < 5)
+      await owner.query(
+        `${version < 3 ? "" : indexUpgrade(schema)}INSERT INTO ${schema}.ledger (version, origin) SELECT 5, origin FROM ${schema}.ledger WHERE version = 1`,
       );
     await owner.query("COMMIT");
   } catch (cause) {

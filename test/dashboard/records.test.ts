@@ -97,6 +97,62 @@ describe("a transaction", () => {
     expect(await page.locator(".entry-card dt", { hasText: "Asked for" }).count()).toBe(1);
   });
 
+  test("of many operations is listed by what became of them, and not by what was asked for", async () => {
+    const page = await desk.visitor();
+    await desk.open(page, `/activity?filter=${encodeURIComponent('action eq "bulk"')}`, ".txns .row-link");
+    const row = page.locator(".txns .grid-body .grid-row").first();
+    expect(await row.locator(".undone.refused").textContent()).toBe("1 of 4 not done");
+    expect(await row.locator(".badge").getAttribute("class")).toBe("badge wait");
+    expect(await row.locator(".effect:not(.more)").allTextContents()).toEqual(["create", "members +"]);
+    expect(await row.locator(".effect.more").getAttribute("title")).toBe(
+      "password; delete, asked for, not done",
+    );
+  });
+
+  test("of more operations than a leaf holds is shown by them all the same", async () => {
+    const schemas = ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"];
+    const operations = Array.from({ length: 250 }, (_, n) => ({
+      method: "DELETE",
+      path: `/Users/00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
+    }));
+    const body = JSON.stringify({ schemas, Operations: operations });
+    const answer = await desk.system.request("POST", "/Bulk", { body });
+    expect(answer.status).toBe(200);
+    await desk.settled();
+    const { transactions } = await desk.ask<{ transactions: Row[] }>("/audit/v1/transactions?limit=1");
+    const page = await desk.visitor();
+    await desk.open(page, `/transactions/main/${transactions[0]?.txn}`, ".tab-panel .plain");
+    expect(await page.locator(".txn-head .undone").textContent()).toBe("250 of 250 not done");
+    expect(await page.locator(".txn-head .effect:not(.refused)").count()).toBe(0);
+    expect(await page.locator(".tab-panel .action.refused").count()).toBe(250);
+  });
+
+  test("and a timeline name the members beside their ids", async () => {
+    const ada = await desk.create("ada.member@example.com");
+    const schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"];
+    const body = JSON.stringify({ schemas, displayName: "Named", members: [{ value: ada }] });
+    const made = await desk.system.request("POST", "/Groups", { body });
+    const { id } = (await made.json()) as { id: string };
+    const Operations = [{ op: "remove", path: `members[value eq "${ada}"]` }];
+    const patch = JSON.stringify({ schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], Operations });
+    await desk.system.request("PATCH", `/Groups/${id}`, { body: patch });
+    await desk.settled();
+    const { transactions } = await desk.ask<{ transactions: Row[] }>("/audit/v1/transactions?limit=2");
+    const page = await desk.visitor();
+    await desk.open(page, `/accounts/Group/${id}`, ".timeline .item-changes");
+    for (const sign of ["added", "removed"]) {
+      const item = page.locator(`.timeline .item-changes .${sign}`);
+      expect(await item.locator(".foreign").first().textContent()).toBe("ada.member@example.com");
+      expect(await item.locator("code").first().textContent()).toBe(ada);
+    }
+    await desk.open(page, `/transactions/main/${transactions[1]?.txn}`, ".tab-panel .item-changes");
+    const asked = page.locator(".asked tr", { hasText: "members" });
+    await page.getByText("What the request asked for").click();
+    for (const place of [page.locator(".tab-panel .item-changes"), asked])
+      expect(await place.textContent()).toContain("ada.member@example.com");
+    expect(await findingsOf(page)).toEqual([]);
+  });
+
   test("a leaf that was changed on the way is found out", async () => {
     const page = await desk.visitor();
     const { txn } = rowWhere(({ action, resourceType }) => action === "create" && resourceType === "Group");

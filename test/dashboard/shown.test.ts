@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { diffLists } from "../../src/dashboard/parts/value/listChange.ts";
+import { withNames } from "../../src/dashboard/parts/value/named.ts";
 import { prettify } from "../../src/dashboard/parts/value/prettify.ts";
 import { formatRoute, parseRoute } from "../../src/dashboard/routing/route.ts";
 
@@ -42,6 +43,28 @@ describe("bodies", () => {
         expect(JSON.parse(prettify(JSON.stringify(value)))).toEqual(JSON.parse(JSON.stringify(value)));
       }),
     );
+  });
+});
+
+describe("names", () => {
+  const names = { "u-1": "ada", "u-2": "bob" };
+  test("stand beside the ids of members and managers, in every shape that clients send", () => {
+    expect(withNames("members", "u-1", names)).toEqual({ display: "ada", value: "u-1" });
+    expect(withNames("members", [{ value: "u-1", type: "User" }, "u-2", { value: "u-9" }], names)).toEqual([
+      { display: "ada", value: "u-1", type: "User" },
+      { display: "bob", value: "u-2" },
+      { value: "u-9" },
+    ]);
+    for (const path of ["manager", "urn:x:2.0:User:manager", "urn:x:2.0:User:manager.value", "MEMBERS[1]"])
+      expect(withNames(path, "u-1", names)).toEqual({ display: "ada", value: "u-1" });
+  });
+
+  test("stand beside nothing else, and not in place of what the target said", () => {
+    const said = { value: "u-1", display: "Ada L." };
+    expect(withNames("members", [said], names)).toEqual([said]);
+    expect(withNames("userName", "u-1", names)).toBe("u-1");
+    for (const value of [null, undefined, 7, "toString", { value: 7 }])
+      expect(withNames("members", value, names)).toEqual(value);
   });
 });
 

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { describeEvent } from "../../src/dashboard/pages/ledger/eventWords.ts";
-import { describeUndone, readOperations } from "../../src/dashboard/pages/transaction/operations.ts";
+import { readOperations, undoneOf } from "../../src/dashboard/pages/transaction/operations.ts";
 import { explainVerdict, verdictOf } from "../../src/dashboard/parts/verdict.ts";
 import { verdictOf as verdictOfState } from "../../src/scim/state/recordedWrite.ts";
 
@@ -68,15 +68,15 @@ describe("a Bulk's operations", () => {
       ["new", "applied"],
       ["x", "refused"],
     ]);
-    expect(describeUndone(operations)).toEqual({ words: "1 of 2 not done", verdict: "refused" });
+    expect(undoneOf(operations)).toEqual({ words: "1 of 2 not done", verdict: "refused" });
   });
 
   test("of which nothing was said are not called undone, nor done", () => {
-    const some = describeUndone(verdictsOf([{ index: 0, status: 201 }]));
+    const some = undoneOf(verdictsOf([{ index: 0, status: 201 }]));
     expect(some).toEqual({ words: "1 of 2 not known to be done", verdict: "unknown" });
     expect(verdictsOf([{ index: 0, status: 201 }], "unknown")[0]?.verdict).toBe("unknown");
     expect(readOperations(request, null, "open").map(({ verdict }) => verdict)).toEqual(["open", "open"]);
-    expect(describeUndone([])).toBeUndefined();
+    expect(undoneOf([])).toBeUndefined();
   });
 });
 

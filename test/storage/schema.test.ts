@@ -79,6 +79,33 @@ test("tables that a newer version made are neither used nor migrated", async () 
   await owner.end();
 });
 
+test("a ledger of version 4 gets the index's columns, and goes on", async () => {
+  const ledger = await makeLedger(database);
+  const before = await ledger.writer();
+  await passOne(before);
+  await before.stop();
+  const columns = () =>
+    querySql(
+      database.urls.superuser,
+      `SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+       WHERE table_schema = 'ledger_${ledger.name}' AND table_name IN ('txn', 'account') ORDER BY 1, 2`,
+    );
+  const made = await columns();
+  await ledger.tamper(
+    `ALTER TABLE ${ledger.schema}.account DROP COLUMN is_met;
+     ALTER TABLE ${ledger.schema}.txn DROP COLUMN operations_refused, DROP COLUMN operations_unknown, DROP COLUMN effects_undone;
+     DELETE FROM ${ledger.schema}.ledger WHERE version > 4`,
+  );
+  expect(await columns()).not.toEqual(made);
+  await expect(new LedgerWriter(ledger.options()).start()).rejects.toThrow("at version 4");
+  const owner = await as("owner");
+  await migrate(owner, ledger.name, ledger.origin, ROLES);
+  await owner.end();
+  expect(await columns()).toEqual(made);
+  await passOne(await ledger.writer());
+  await expectSound(ledger);
+});
+
 test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes on", async () => {
   const ledger = await makeLedger(database);
   const before = await ledger.writer();
@@ -112,6 +139,7 @@ test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes 
     { version: 2, origin: ledger.origin },
     { version: 3, origin: ledger.origin },
     { version: 4, origin: ledger.origin },
+    { version: 5, origin: ledger.origin },
   ]);
   const sorted = (all: typeof entries) =>
     all.map(({ claims, row }) => ({

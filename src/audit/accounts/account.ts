@@ -21,13 +21,24 @@ import {
   showAccount,
   typeOf,
 } from "./request.ts";
-import { presencesAfter, type StateAt, stateAfter, timelineOf, writesTo, writesUntil } from "./timeline.ts";
+import {
+  presencesAfter,
+  type StateAt,
+  stateAfter,
+  type TimelineChange,
+  timelineOf,
+  writesTo,
+  writesUntil,
+} from "./timeline.ts";
 
 export const TAG = "Accounts";
 
 /** Groups whose histories are looked through for one member, and their transactions in all. */
 const MAX_GROUPS = 200;
 const MAX_GROUP_TRANSACTIONS = 50_000;
+
+/** Ids whose names an answer looks up. */
+const MAX_NAMED = 2_000;
 
 const seq = z.int().min(0);
 
@@ -93,6 +104,9 @@ const answer = z.strictObject({
       "The history, or those of the groups, is so long that its beginning was not looked at: then more is unknown than need be.",
     ),
   memberships: z.array(membershipSchema).describe("Groups over time; whatever the moment."),
+  names: z
+    .record(z.string(), z.string())
+    .describe("Best known names of the members and managers that the changes name, by id; personal."),
 });
 
 const query = z.strictObject({
@@ -113,7 +127,13 @@ async function showHistory(
   const moment = parseMoment(asked.at);
   const covers = await ledger.search.covers();
   const places = await accounts.transactionsOf(account.account, MAX_TRANSACTIONS);
-  const { happenings, isCut } = await readHistory(ledger, account.connector, places, fullAllowance());
+  const { happenings, isCut } = await readHistory(
+    ledger,
+    account.connector,
+    places,
+    fullAllowance(),
+    account,
+  );
   let id: string | undefined;
   const writes = await writesTo(happenings, account.type, (candidate) => {
     if (candidate === id) return true;
@@ -143,7 +163,44 @@ async function showHistory(
     omitted: happenings.length - shown.length,
     isCut: isCut || places.length === MAX_TRANSACTIONS || groups?.isCut === true,
     memberships: groups?.memberships ?? [],
+    names: await namesOf(ledger, account, changes),
   };
+}
+
+async function namesOf(
+  { accounts }: NamedLedger,
+  { connector }: AccountSummary,
+  changes: readonly TimelineChange[],
+): Promise<Record<string, string>> {
+  const ids = idsIn(changes);
+  return ids.length === 0 ? {} : Object.fromEntries(await accounts.namesOfIds(connector, ids));
+}
+
+/** Members and managers among old and new values, at most so many: of the newest changes. */
+function idsIn(changes: readonly TimelineChange[]): string[] {
+  const ids = new Set<string>();
+  const take = (value: unknown) => {
+    const own = typeof value === "object" && value !== null && "value" in value ? value.value : value;
+    if (typeof own === "string" && own !== "" && ids.size < MAX_NAMED) ids.add(own);
+  };
+  for (const { diff } of changes.toReversed()) {
+    for (const { path, old, new: now } of diff) {
+      const item = /^members\[value eq ("(?:[^"\\]|\\.)*")\]/s.exec(path)?.[1];
+      if (item !== undefined) take(textOf(item));
+      else if (/(?:^|:)(?:members|manager(?:\.value)?)$/i.test(path))
+        for (const one of [old, now].flat()) take(one);
+    }
+  }
+  return [...ids];
+}
+
+function textOf(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    // Not as this program quotes: then it names nobody.
+    return undefined;
+  }
 }
 
 interface Memberships {

@@ -2,12 +2,22 @@
 // the index only says where to look. Signatures are not checked here: that is the monitor's and the verifier's.
 // Promises: never throws for what it reads; a row that is not what it should be is no part of any history.
 
+import {
+  asClaims,
+  claimsAt,
+  countAt,
+  listAt,
+  parseAttachment,
+  textAt,
+  textsAt,
+} from "../../scim/extract/claims.ts";
 import { parseStrictJson, stringMember } from "../../scim/json.ts";
 import {
   changesOf,
   type RecordedBody,
   type RecordedWrite,
   type ResourceChange,
+  verdictOf,
 } from "../../scim/state/recordedWrite.ts";
 import type { HistoryRow } from "../../storage/accounts/historyRows.ts";
 import type { TransactionClaims } from "../../storage/peekLeaf.ts";
@@ -27,6 +37,7 @@ export interface Happening {
   readonly connector: string;
   readonly client: string;
   readonly action: string;
+  /** What was asked for; of a Bulk only what concerns the account whose history it is. */
   readonly effects: readonly string[];
   /** `open` without an outcome, `refused` if the proxy refused it. */
   readonly outcome: string;
@@ -35,10 +46,17 @@ export interface Happening {
   changes(): readonly ResourceChange[];
 }
 
+/** Whose history it is, by the id that stands in the leaves. */
+export interface Subject {
+  readonly type: string;
+  readonly ref: string;
+}
+
 /** The transaction of a request and its outcome; undefined if the rows are not that. */
 export function happeningOf(
   requestRow: HistoryRow,
   outcomeRow: HistoryRow | undefined,
+  subject?: Subject,
 ): Happening | undefined {
   const request = requestRow.claims;
   if (request.type === "response") return undefined;
@@ -57,7 +75,10 @@ export function happeningOf(
     connector: request.connector,
     client: request.actor.client,
     action: request.scim?.action ?? "other",
-    effects: request.scim?.effects ?? [],
+    effects:
+      subject && request.scim?.action === "bulk"
+        ? effectsOn(subject, requestRow, response && outcomeRow)
+        : (request.scim?.effects ?? []),
     outcome: request.type === "refusal" ? "refused" : (response?.outcome ?? "open"),
     status: response?.status,
     changes: () => {
@@ -65,6 +86,31 @@ export function happeningOf(
       return changes;
     },
   };
+}
+
+/** Of a Bulk's operations on a resource: the effects of those that were not refused or, if all were, of all. */
+function effectsOn({ type, ref }: Subject, request: HistoryRow, outcome: HistoryRow | undefined): string[] {
+  const results = new Map(operationsOf(outcome).map((result) => [countAt(result, "index"), result]));
+  const own = operationsOf(request).flatMap((operation) => {
+    const result = results.get(countAt(operation, "index"));
+    const ofType = textAt(operation, "resourceType");
+    const isOwn =
+      (ofType === "Me" ? "User" : ofType) === type &&
+      (textAt(operation, "resourceId") ?? textAt(result, "resourceId")) === ref;
+    const isRefused = verdictOf("answered", countAt(result, "status")) === "refused";
+    return isOwn ? [{ effects: textsAt(operation, "effects"), isRefused }] : [];
+  });
+  const taken = own.filter(({ isRefused }) => !isRefused);
+  return [...new Set((taken.length > 0 ? taken : own).flatMap(({ effects }) => effects))].sort();
+}
+
+/** In the leaf or, when they are too many for one, in their attachment. */
+function operationsOf(row: HistoryRow | undefined) {
+  const attached = row && parseAttachment(contentOf(row, "operations"));
+  const list = Array.isArray(attached)
+    ? attached
+    : listAt(claimsAt(asClaims(row?.claims), "scim"), "operations");
+  return list.map(asClaims);
 }
 
 /** Only what the changes are read from: thousands of whole leaves would fill the memory. */

@@ -18,7 +18,8 @@ export const listAccounts = auditorOperation(
     summary: "Accounts by their names",
     description:
       "Those heard of last come first. A filter may ask for userName, displayName, formattedName, email, externalId, name (any of " +
-      "these), id, resourceType and connector; a name holds if the account was ever known by it.",
+      "these), id, resourceType and connector; a name holds if the account was ever known by it. An id of which nothing says that " +
+      "it was ever there (the target answered 404, or was never asked) is listed only if words or an id are asked for.",
     scope: "connectors",
     params: NO_PARAMETERS,
     query: z.strictObject({

@@ -5,7 +5,7 @@
 import { setImmediate as pause } from "node:timers/promises";
 import type { TransactionPlace } from "../../storage/accounts/accountReader.ts";
 import type { NamedLedger } from "../context.ts";
-import { type Happening, happeningOf } from "./history.ts";
+import { type Happening, happeningOf, type Subject } from "./history.ts";
 
 const TRANSACTIONS_AT_ONCE = 250;
 /** Bytes of attachments; parsed they are some ten times as much. */
@@ -31,13 +31,14 @@ export function fullAllowance(): Allowance {
 
 /**
  * The transactions at these places, which are in the order of the ledger; what is not there, not readable or not of this
- * connector is left out.
+ * connector is left out. `subject`: whose history it is.
  */
 export async function readHistory(
   { accounts }: Pick<NamedLedger, "accounts">,
   connector: string,
   places: readonly TransactionPlace[],
   allowance: Allowance,
+  subject?: Subject,
 ): Promise<History> {
   const found: Happening[] = [];
   const newest = [...places].reverse();
@@ -59,7 +60,7 @@ export async function readHistory(
     for (const { seq, closedSeq } of batch.slice(0, taken)) {
       const request = rows.get(seq);
       const happening =
-        request && happeningOf(request, closedSeq === undefined ? undefined : rows.get(closedSeq));
+        request && happeningOf(request, closedSeq === undefined ? undefined : rows.get(closedSeq), subject);
       if (happening?.connector === connector) found.push(happening);
     }
     allowance.bytes -= bytes;

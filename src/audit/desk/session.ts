@@ -149,7 +149,7 @@ function parseBody(text: string): z.output<typeof signInBody> {
   }
   const parsed = signInBody.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new Problem("invalid_parameter", describeIssue(parsed.error));
+  throw new Problem("invalid_parameter", describeIssue(parsed.error, "body"));
 }
 
 /** In the order in which they are matched. */

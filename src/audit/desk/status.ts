@@ -1,20 +1,24 @@
 // How every ledger is: how far it is verified, published and anchored, and which alarms are open. Four states and no
 // bare OK: "verified", with up to where; "acknowledged", when somebody took note of what is still altered; "verifying",
-// while the monitor is behind; "broken", with what and where. And the one thing that a person may change here: that he
+// while the monitor is seconds behind (every look at a ledger adds to it, and must not look like trouble); "broken", with what and where. And the one thing that a person may change here: that he
 // has taken note of an alarm, which is an entry of the ledger and mends nothing.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { parseLeaf } from "../../ledger/leaf.ts";
+import { readEntry } from "../../storage/reader.ts";
 import { ledgersOf } from "../access.ts";
 import { findingSchema } from "../answers.ts";
-import type { NamedLedger } from "../context.ts";
+import type { LedgerHealth, NamedLedger } from "../context.ts";
 import { auditorOperation, ledgerOperation, type Operation } from "../http/operation.ts";
 import { ledgerName, NO_PARAMETERS, uuid } from "../http/parameter.ts";
 import { Problem } from "../http/problem.ts";
 
 const TAG = "Status";
 const count = z.int().min(0);
-const SKIPPED_WITHIN_MS = 300;
+const KNOWN_WITHIN_MS = 300;
+/** What is younger need not be verified yet. */
+const CALM_MS = 10_000;
 
 const statusSchema = z
   .strictObject({
@@ -22,7 +26,9 @@ const statusSchema = z
     origin: z.string(),
     size: count.describe("Entries there are."),
     verified: count.describe("Entries that this instance verified as they came."),
-    state: z.enum(["verified", "acknowledged", "verifying", "broken"]),
+    state: z
+      .enum(["verified", "acknowledged", "verifying", "broken"])
+      .describe("`verifying`: entries under the newest checkpoint wait for it for ten seconds and more."),
     brokenAt: count
       .nullable()
       .describe("Lowest seq that an open alarm about tampering names; null if none does."),
@@ -69,10 +75,14 @@ const getStatus = auditorOperation(
   },
   async ({ context, auditor }) => {
     const ledgers = await Promise.all(
-      ledgersOf(context, auditor).map(async (ledger) => ({
-        ...describe(ledger),
-        skipped: await skippedOf(ledger),
-      })),
+      ledgersOf(context, auditor).map(async (ledger) => {
+        const health = ledger.health();
+        const [skipped, isBehind] = await Promise.all([
+          withinMoment(async () => (await ledger.search.covers()).skipped ?? 0, null),
+          withinMoment(() => isLate(ledger, health), true),
+        ]);
+        return { ...describe(ledger, health, isBehind), skipped };
+      }),
     );
     const body: z.input<typeof statusAnswer> = { ledgers };
     return { kind: "json", body };
@@ -80,22 +90,40 @@ const getStatus = auditorOperation(
 );
 
 /** Never in the way of the rest: while the database is busy or away it is not known. */
-async function skippedOf({ search }: NamedLedger): Promise<number | null> {
+async function withinMoment<Known, Unknown>(
+  ask: () => Promise<Known>,
+  otherwise: Unknown,
+): Promise<Known | Unknown> {
   const unknown = new AbortController();
-  const late = sleep(SKIPPED_WITHIN_MS, null, { signal: unknown.signal });
+  const late = sleep(KNOWN_WITHIN_MS, otherwise, { signal: unknown.signal });
   try {
-    return await Promise.race([search.covers().then(({ skipped = 0 }) => skipped), late]);
+    return await Promise.race([ask(), late]);
   } catch {
     // Searches say why; here it is only not known.
-    return null;
+    return otherwise;
   } finally {
     late.catch(() => {});
     unknown.abort();
   }
 }
 
-function describe(ledger: NamedLedger): Omit<z.input<typeof statusSchema>, "skipped"> {
-  const { size, verified, published, isWritable, alarms, acknowledged = 0 } = ledger.health();
+/** Whether the oldest entry that waits to be verified does so for long; by its own time, which nobody has checked yet. */
+async function isLate({ reader }: NamedLedger, { verified, published }: LedgerHealth): Promise<boolean> {
+  if (verified >= published) return false;
+  if (verified === 0) return true;
+  const entry = await readEntry(reader, verified);
+  const leaf = entry && parseLeaf(entry.leaf);
+  if (!leaf || typeof leaf === "string") return true;
+  // A time that is still to come says nothing.
+  const ageMs = Date.now() - Date.parse(leaf.claims.time);
+  return !(ageMs > -CALM_MS && ageMs < CALM_MS);
+}
+
+function describe(
+  ledger: NamedLedger,
+  { size, verified, published, isWritable, alarms, acknowledged = 0 }: LedgerHealth,
+  isBehind: boolean,
+): Omit<z.input<typeof statusSchema>, "skipped"> {
   const broken = alarms.filter(({ isTamper }) => isTamper);
   const seqs = broken.flatMap(({ seq }) => seq ?? []);
   return {
@@ -103,7 +131,7 @@ function describe(ledger: NamedLedger): Omit<z.input<typeof statusSchema>, "skip
     origin: ledger.origin,
     size,
     verified,
-    state: stateOf(broken.length > 0, verified < published, acknowledged > 0),
+    state: stateOf(broken.length > 0, isBehind, acknowledged > 0),
     brokenAt: seqs.length > 0 ? Math.min(...seqs) : null,
     acknowledged,
     isWritable,

@@ -25,6 +25,9 @@ const COLUMNS = [
   "durationMs",
   "reason",
   "isCut",
+  "operationsRefused",
+  "operationsUnknown",
+  "effectsUndone",
 ] as const satisfies readonly (keyof TransactionSummary)[];
 
 export const CSV_HEADER = `${COLUMNS.join(",")}\r\n`;

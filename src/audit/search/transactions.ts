@@ -42,6 +42,15 @@ export const transactionRow = z
     name: z.string().nullable().describe("The best known name of the resource; personal."),
     effects: z.array(z.string()),
     operations: z.int().nullable().describe("How many, of a Bulk."),
+    operationsRefused: z
+      .int()
+      .nullable()
+      .describe("Of a Bulk that was answered: those that the target refused, by their own status."),
+    operationsUnknown: z.int().nullable().describe("Those of which nobody knows whether they were done."),
+    effectsUndone: z
+      .array(z.string())
+      .nullable()
+      .describe("Of `effects` those that none of a Bulk's operations is known to have had."),
     outcome: z.string().describe("`open`: none yet; `refused`: never forwarded."),
     status: z.int().nullable().describe("The target's."),
     replied: z.int().nullable().describe("What the client got."),

@@ -68,6 +68,11 @@ export interface TxnRow {
   readonly name: string | null;
   readonly effects: readonly string[];
   readonly operations: number | null;
+  /** Of a Bulk that was answered: those that the target refused, and those of which nobody knows. */
+  readonly operationsRefused: number | null;
+  readonly operationsUnknown: number | null;
+  /** Of its effects those that none of its operations is known to have had. */
+  readonly effectsUndone: readonly string[] | null;
   readonly outcome: string;
   readonly status: number | null;
   readonly replied: number | null;
@@ -253,6 +258,8 @@ export interface AccountAnswer {
   /** The beginning of the history was not looked at. */
   readonly isCut: boolean;
   readonly memberships: readonly Membership[];
+  /** Of the members and managers that the changes name, by id. */
+  readonly names: Readonly<Record<string, string>>;
 }
 
 export interface ConnectorCredential {

@@ -1,19 +1,23 @@
 // What became of a change and what it does, in words first; colour repeats what the word says.
 
 import type { TxnRow } from "../api/types.ts";
-import type { Verdict } from "./verdict.ts";
+import { describeUndone, type UndoneCounts, type Verdict } from "./verdict.ts";
 
 /** good: done as asked; wait: not known yet, or never; bad: not done; quiet: nothing to say. */
 export type Tone = "good" | "wait" | "bad" | "quiet" | "info";
 
-type OutcomeFacts = Pick<TxnRow, "outcome" | "status" | "replied">;
+type OutcomeFacts = Pick<TxnRow, "outcome" | "status" | "replied"> & UndoneCounts;
 
 /** What a transaction's outcome means for whoever looks for trouble. */
-export function toneOf({ outcome, status, replied }: OutcomeFacts): Tone {
+export function toneOf(facts: OutcomeFacts): Tone {
+  const { outcome, status, replied, operations, operationsRefused } = facts;
   if (outcome === "open") return "wait";
   if (outcome === "unknown" || outcome === "incomplete" || outcome === "early") return "wait";
   if (outcome === "refused" || outcome !== "answered") return "bad";
-  return (status ?? replied ?? 0) < 400 ? "good" : "bad";
+  if ((status ?? replied ?? 0) >= 400) return "bad";
+  // A Bulk is answered with 200 whatever became of its operations (RFC 7644 §3.7.3).
+  if (describeUndone(facts) === undefined) return "good";
+  return operationsRefused === operations ? "bad" : "wait";
 }
 
 /** An outcome in words. */
@@ -71,29 +75,35 @@ interface EffectsProps {
   action?: string;
   effects: readonly string[];
   verdict: Verdict;
+  /** Those of a Bulk that none of its operations is known to have had. */
+  undone?: { readonly effects: readonly string[]; readonly verdict: Verdict } | undefined;
   /** How many there is room for; the others are counted. */
   most?: number;
 }
 
 /** The effects as small labels. */
-export function Effects({ action = "", effects, verdict, most }: EffectsProps) {
-  const telling = tellingEffects(action, effects);
+export function Effects({ action = "", effects, verdict, undone, most }: EffectsProps) {
+  const verdictOn = (effect: string) => (undone?.effects.includes(effect) ? undone.verdict : verdict);
+  const titleOf = (effect: string) => effect + VERDICT_TITLES[verdictOn(effect)];
+  // What was done comes first: the others may be left for the count.
+  const telling = tellingEffects(action, effects).toSorted(
+    (a, b) => Number(undone?.effects.includes(a) ?? false) - Number(undone?.effects.includes(b) ?? false),
+  );
   const shown = telling.slice(0, most);
   const rest = telling.slice(shown.length);
-  const title = VERDICT_TITLES[verdict];
   return (
     <>
       {shown.map((effect) => (
         <span
           key={effect}
-          class={`effect ${verdict === "applied" ? (EFFECT_TONES[effect] ?? "quiet") : verdict}`}
-          title={effect + title}
+          class={`effect ${verdictOn(effect) === "applied" ? (EFFECT_TONES[effect] ?? "quiet") : verdictOn(effect)}`}
+          title={titleOf(effect)}
         >
           {EFFECT_WORDS[effect] ?? effect}
         </span>
       ))}
       {rest.length > 0 && (
-        <span class="effect more" title={rest.join(", ") + title}>
+        <span class="effect more" title={rest.map(titleOf).join("; ")}>
           +{rest.length}
         </span>
       )}

@@ -19,6 +19,24 @@ export function verdictOf({ outcome, status }: Pick<OutcomeFacts, "outcome" | "s
   return status < 500 || status === 501 || status === 503 ? "refused" : "unknown";
 }
 
+/** Of a Bulk, by its operations' own statuses; null: it is none, or not answered. */
+export type UndoneCounts = Partial<Pick<TxnRow, "operations" | "operationsRefused" | "operationsUnknown">>;
+
+/** How many operations of a Bulk were not done, in words, and whether that is certain; undefined: all were. */
+export function describeUndone({
+  operations,
+  operationsRefused,
+  operationsUnknown,
+}: UndoneCounts): { readonly words: string; readonly verdict: "refused" | "unknown" } | undefined {
+  const undone = (operationsRefused ?? 0) + (operationsUnknown ?? 0);
+  if (undone === 0) return undefined;
+  const isCertain = !operationsUnknown;
+  return {
+    words: `${undone} of ${operations ?? undone} ${isCertain ? "not done" : "not known to be done"}`,
+    verdict: isCertain ? "refused" : "unknown",
+  };
+}
+
 /** The heading of what was asked for, where it is not known to be done. */
 export const VERDICT_WORDS = {
   refused: "Asked for, not done",

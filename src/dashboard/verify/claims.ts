@@ -10,7 +10,18 @@ import type { ShownEntry, Transaction, TxnRow } from "../api/types.ts";
 /** The facts of a transaction that its leaves hold; a name is not among them. */
 export type TxnFacts = Omit<
   TxnRow,
-  "txn" | "seq" | "closedSeq" | "name" | "durationMs" | "reason" | "method" | "verb" | "isCut"
+  | "txn"
+  | "seq"
+  | "closedSeq"
+  | "name"
+  | "durationMs"
+  | "reason"
+  | "method"
+  | "verb"
+  | "isCut"
+  | "operationsRefused"
+  | "operationsUnknown"
+  | "effectsUndone"
 >;
 
 /** An entry as its leaf says. One whose leaf cannot be read says nothing, and is not intact. */

@@ -19,7 +19,7 @@ import {
 } from "./claims.ts";
 import { extractBulk } from "./extractBulk.ts";
 import { memberIds, namesOf, removesOthers } from "./names.ts";
-import { EVERYONE, type Fate, type TouchedResource, Touches } from "./touches.ts";
+import { EVERYONE, type Fate, isMetBy, type TouchedResource, Touches } from "./touches.ts";
 
 /** One entry: its place, what its leaf says, and its attachments' bytes by name. */
 export interface RecordedEntry {
@@ -48,6 +48,11 @@ export interface TransactionRow {
   resourceId?: string;
   effects: string[];
   operations?: number;
+  /** Of a Bulk that was answered: operations that the target refused, and those of which nobody knows. */
+  operationsRefused?: number;
+  operationsUnknown?: number;
+  /** Of these effects none of its operations is known to have had any. */
+  effectsUndone?: string[];
   /** Absent while it is open. */
   outcome?: string;
   status?: number;
@@ -92,9 +97,8 @@ export function extractTransaction(
   touches.isCut = opening.isSealed === true || closing?.isSealed === true;
   const fate = fateOf(closed);
   const inputs = { txn, connector, opening, closing, fate, recordedId };
-  const operations = action === "bulk" ? extractBulk(inputs, touches) : undefined;
-  const about =
-    operations === undefined ? touchOne(inputs, touches, action, resourceType, resourceId) : undefined;
+  const bulk = action === "bulk" ? extractBulk(inputs, touches) : undefined;
+  const about = bulk === undefined ? touchOne(inputs, touches, action, resourceType, resourceId) : undefined;
   return {
     seq: opening.seq,
     txn,
@@ -108,7 +112,7 @@ export function extractTransaction(
     resourceType,
     ...(resourceId === undefined ? {} : { resourceId }),
     effects: textsAt(scim, "effects"),
-    ...(operations === undefined ? {} : { operations }),
+    ...bulk,
     ...ending(claims, closed),
     isCut: touches.isCut,
     touched: touches.all,
@@ -158,12 +162,13 @@ function touchOne(
     placeholder: `?${txn}`,
     isWrite: isWrite(action),
     fate,
+    isMet: isMetBy(fate, countAt(asClaims(closing?.claims), "status")),
     asked,
     told,
   });
-  for (const id of memberIds(facts)) touches.addMember(recordedId(connector, id));
+  for (const id of memberIds(facts)) touches.addMember(recordedId(connector, id), fate);
   if (removesOthers(textsAt(claimsAt(asClaims(opening.claims), "scim"), "effects"), facts))
-    touches.addMember(EVERYONE);
+    touches.addMember(EVERYONE, fate);
   return about;
 }
 

@@ -4,6 +4,7 @@
 import { readBulkOperations } from "../bulk.ts";
 import { memberOf, stringMember } from "../json.ts";
 import { understandAnswer } from "../operation.ts";
+import { verdictOf } from "../state/recordedWrite.ts";
 import {
   asClaims,
   type Claims,
@@ -15,14 +16,20 @@ import {
   textAt,
   textsAt,
 } from "./claims.ts";
-import type { ExtractInputs, RecordedEntry } from "./extract.ts";
+import type { ExtractInputs, RecordedEntry, TransactionRow } from "./extract.ts";
 import { memberIds, type Name, namesOf, removesOthers } from "./names.ts";
-import { EVERYONE, type Fate, type Touches } from "./touches.ts";
+import { EVERYONE, type Fate, isMetBy, type Touches } from "./touches.ts";
 
 const BULK_ID = /^bulkid:/i;
 
-/** Adds what the operations touch. Returns how many operations there are. */
-export function extractBulk(inputs: ExtractInputs, touches: Touches): number {
+/** How many operations there are and, once it is answered, which effects did not come to be. */
+type BulkColumns = Pick<
+  TransactionRow,
+  "operations" | "operationsRefused" | "operationsUnknown" | "effectsUndone"
+>;
+
+/** Adds what the operations touch. */
+export function extractBulk(inputs: ExtractInputs, touches: Touches): BulkColumns {
   const { txn, connector, opening, closing, fate, recordedId } = inputs;
   const operations = operationsOf(opening);
   const outcomes = byIndex(closing ? operationsOf(closing) : []);
@@ -41,24 +48,53 @@ export function extractBulk(inputs: ExtractInputs, touches: Touches): number {
     const its = claimsAt(factsOf.get(index), "facts");
     if (its?.truncated === true) touches.isCut = true;
     const ref = textAt(operation, "resourceId") ?? textAt(outcome, "resourceId");
+    const itsFate = fateOfOperation(fate, outcome);
+    const status = countAt(fate === "taken" ? outcome : asClaims(closing?.claims), "status");
     touches.addSubject({
       type: typeOf(textAt(operation, "resourceType")),
       ref,
       placeholder: `?${txn}/${index}`,
       isWrite: true,
-      fate: fateOfOperation(fate, outcome),
+      fate: itsFate,
+      isMet: isMetBy(itsFate, status),
       asked: namesOf(its),
       told: ref === undefined ? [] : (told.get(ref) ?? []),
     });
     for (const id of memberIds(its)) {
       const member = resolve(id);
-      if (member !== undefined) touches.addMember(member);
+      if (member !== undefined) touches.addMember(member, itsFate);
     }
   }
   const scim = claimsAt(asClaims(opening.claims), "scim");
-  // Which of its operations has which effect, the leaf does not say.
-  if (removesOthers(textsAt(scim, "effects"), undefined)) touches.addMember(EVERYONE);
-  return countAt(scim, "operationCount") ?? operations.length;
+  // Asked of the whole, so that nobody is missed where the operations cannot be read.
+  if (removesOthers(textsAt(scim, "effects"), undefined)) touches.addMember(EVERYONE, fate);
+  const count = countAt(scim, "operationCount") ?? operations.length;
+  return { operations: count, ...undoneOf(inputs, byIndex(operations), outcomes, count) };
+}
+
+/** By the operations' own statuses: a Bulk that was answered with 200 may have failed in every one. */
+function undoneOf(
+  { opening, closing }: ExtractInputs,
+  operations: ReadonlyMap<number, Claims>,
+  outcomes: ReadonlyMap<number, Claims>,
+  count: number,
+): Omit<BulkColumns, "operations"> | undefined {
+  const closed = asClaims(closing?.claims);
+  if (verdictOf(textAt(closed, "outcome"), countAt(closed, "status")) !== "applied") return undefined;
+  const done = new Set<string>();
+  // Those that cannot be read are not known to be done.
+  const counts = { applied: 0, refused: 0, unknown: Math.max(0, count - operations.size) };
+  for (const [index, operation] of operations) {
+    const verdict = verdictOf("answered", countAt(outcomes.get(index), "status"));
+    counts[verdict]++;
+    if (verdict === "applied") for (const effect of textsAt(operation, "effects")) done.add(effect);
+  }
+  const asked = textsAt(claimsAt(asClaims(opening.claims), "scim"), "effects");
+  return {
+    operationsRefused: counts.refused,
+    operationsUnknown: counts.unknown,
+    effectsUndone: asked.filter((effect) => !done.has(effect)),
+  };
 }
 
 /** `/Me` is a user (RFC 7644 §3.11). */

@@ -16,11 +16,18 @@ export interface TouchedResource {
   role: "s" | "m";
   /** The target changed it, or may have. */
   isChange: boolean;
+  /** The target was asked about it and did not say that there is none; or it was made somebody's member. */
+  isMet: boolean;
   names: Name[];
 }
 
 /** Stands for whoever may be a member: no leaf's id begins so. */
 export const EVERYONE = "?everyone";
+
+/** Whether an answer leaves it open, or shows, that the resource is there: by the status of the write to it alone. */
+export function isMetBy(fate: Fate, status: number | undefined): boolean {
+  return fate === "taken" || (fate === "refused" && status !== undefined && status !== 404 && status !== 410);
+}
 
 const MAX_RESOURCES = 10_000;
 const MAX_NAMES = 10_000;
@@ -43,39 +50,47 @@ export class Touches {
     placeholder: string;
     isWrite: boolean;
     fate: Fate;
+    isMet: boolean;
     /** Names that the request gives it. */
     asked: readonly Name[];
     /** Names that the target says it has. */
     told: readonly Name[];
   }): TouchedResource | undefined {
-    const { type, ref, placeholder, isWrite, fate, asked, told } = subject;
+    const { type, ref, placeholder, isWrite, fate, isMet, asked, told } = subject;
     const isChange = isWrite && fate === "taken";
     const names = [...asked, ...told];
-    const own = ref === undefined ? undefined : this.#add(type, ref, "s", isChange);
+    const own = ref === undefined ? undefined : this.#add(type, ref, "s", isChange, isMet);
     if (own && fate === "taken") this.#name(own, names);
     if ((own && fate === "taken") || names.length === 0) return own;
-    const other = this.#add(type, placeholder, "s", isChange);
+    const other = this.#add(type, placeholder, "s", isChange, false);
     if (other) this.#name(other, names);
     return own ?? other;
   }
 
   /** A member is a user, as far as one can tell from its id. */
-  addMember(ref: string): void {
-    this.#add("User", ref, "m", false);
+  addMember(ref: string, fate: Fate): void {
+    this.#add("User", ref, "m", false, fate === "taken");
   }
 
-  #add(type: string, ref: string, role: "s" | "m", isChange: boolean): TouchedResource | undefined {
+  #add(
+    type: string,
+    ref: string,
+    role: "s" | "m",
+    isChange: boolean,
+    isMet: boolean,
+  ): TouchedResource | undefined {
     const key = `${role}${type}\0${ref}`;
     const known = this.#byKey.get(key);
     if (known) {
       known.isChange ||= isChange;
+      known.isMet ||= isMet;
       return known;
     }
     if (this.#byKey.size >= MAX_RESOURCES) {
       this.isCut = true;
       return undefined;
     }
-    const resource: TouchedResource = { type, ref, role, isChange, names: [] };
+    const resource: TouchedResource = { type, ref, role, isChange, isMet, names: [] };
     this.#byKey.set(key, resource);
     return resource;
   }

@@ -9,7 +9,7 @@ import type { AttachmentOpener } from "../attachmentSealer.ts";
 import { sealedNamePlace } from "../index/sealedName.ts";
 import type { DatabaseAddress, PoolOptions } from "../postgres.ts";
 import { schemaOf } from "../schema.ts";
-import { AccountSearch, type IndexOpener, type Search } from "../search/accountSearch.ts";
+import { AccountSearch, type IndexOpener, namesIds, type Search } from "../search/accountSearch.ts";
 import { IndexNotReadyError, IndexSession, openIndexPool } from "../search/indexSession.ts";
 import { Parameters } from "../search/searchSql.ts";
 import { accountCondition } from "./accountCondition.ts";
@@ -67,7 +67,8 @@ export class AccountReader {
 
   /**
    * A page of accounts, the newest first; `after`: the last account of the page before. Accounts that come meanwhile
-   * change no page but the first. @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError}
+   * change no page but the first. An id of which nothing says that it was ever there (the target answered 404, or was
+   * never asked) is among them only if the search is for words or for ids. @throws {FilterError} {SearchTimeoutError} {IndexNotReadyError}
    */
   async find(
     search: Search,
@@ -84,6 +85,7 @@ export class AccountReader {
     const resolved = await this.#search.resolve(search);
     const parameters = new Parameters();
     const conditions = ["a.ref NOT LIKE '?%'"];
+    if (!namesIds(search)) conditions.push("a.is_met");
     if (search.connectors)
       conditions.push(`a.connector = ANY(${parameters.add(search.connectors, "text[]")})`);
     if (search.query)

@@ -30,6 +30,8 @@ export interface AccountRow {
   lastSeq: number;
   /** How many more. */
   changes: number;
+  /** There is reason to believe that it was ever there. */
+  isMet: boolean;
 }
 
 export interface NameRow {
@@ -77,14 +79,15 @@ export class BatchAccounts {
   }
 
   #touch({ connector, seq, closedSeq }: TransactionRow, touched: TouchedResource): AccountRow {
-    const { type, ref, isChange, names } = touched;
+    const { type, ref, isChange, isMet, names } = touched;
     const key = `${connector}\0${type}\0${ref}`;
     let account = this.#accounts.get(key);
     if (!account) {
-      account = { connector, type, ref, firstSeq: seq, lastSeq: seq, changes: 0 };
+      account = { connector, type, ref, firstSeq: seq, lastSeq: seq, changes: 0, isMet };
       this.#accounts.set(key, account);
     }
     widen(account, seq);
+    account.isMet ||= isMet;
     // Counted with the outcome, so once.
     if (isChange && closedSeq !== undefined) account.changes++;
     for (const { attribute, value } of names) {

@@ -34,6 +34,8 @@ CREATE TABLE ${schema}.index_state (
 -- One row a resource that an entry was ever about. ref: its id as it stands in the leaf, opaque or a token.
 -- Or '?' and a transaction (and an operation's index): names that were asked for and that no resource is known to have.
 -- changes: closed transactions that it was the subject of and that the target carried out, or may have; no reads.
+-- is_met: the target was asked about it and did not say that there is none, or it was made a member: somebody may have
+-- been there.
 CREATE TABLE ${schema}.account (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   connector text COLLATE "C" NOT NULL,
@@ -42,6 +44,7 @@ CREATE TABLE ${schema}.account (
   first_seq bigint NOT NULL,
   last_seq bigint NOT NULL,
   changes integer NOT NULL,
+  is_met boolean NOT NULL DEFAULT true,
   UNIQUE (connector, type, ref)
 ) WITH (fillfactor = 80);
 CREATE INDEX account_ref ON ${schema}.account (ref);
@@ -62,6 +65,7 @@ CREATE TABLE ${schema}.account_name (
 CREATE INDEX account_name_tokens ON ${schema}.account_name USING gin (tokens) WITH (gin_pending_list_limit = 512);
 
 -- One row a transaction: request and outcome as one; a refusal too. seq: of the request or the refusal.
+-- operations_refused, operations_unknown, effects_undone: of a Bulk that was answered, by its operations' own statuses.
 -- outcome: NULL while it is open; 'refused' for a refusal. is_cut: it may have names that are not in the
 -- index, being too many, or in attachments that could not be opened, or not taken by its tables.
 CREATE TABLE ${schema}.txn (
@@ -84,7 +88,10 @@ CREATE TABLE ${schema}.txn (
   replied integer,
   duration_ms real,
   reason text COLLATE "C",
-  is_cut boolean NOT NULL DEFAULT false
+  is_cut boolean NOT NULL DEFAULT false,
+  operations_refused integer,
+  operations_unknown integer,
+  effects_undone text[] COLLATE "C"
 );
 CREATE INDEX txn_time ON ${schema}.txn (time, seq);
 CREATE INDEX txn_connector ON ${schema}.txn (connector, seq);
@@ -121,5 +128,14 @@ CREATE INDEX event_name ON ${schema}.event (name, seq);
 REVOKE ALL ON ${tables} FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ${tables} TO ${writer};
 GRANT SELECT ON ${tables} TO ${reader};
+`;
+}
+
+/** What version 5 of the tables added to the index. Its format is another one since: all rows are made anew. */
+export function indexUpgrade(schema: string): string {
+  return `
+ALTER TABLE ${schema}.account ADD COLUMN is_met boolean NOT NULL DEFAULT true;
+ALTER TABLE ${schema}.txn ADD COLUMN operations_refused integer, ADD COLUMN operations_unknown integer,
+  ADD COLUMN effects_undone text[] COLLATE "C";
 `;
 }

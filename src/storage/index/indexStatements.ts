@@ -8,7 +8,7 @@ export interface IndexStatements {
   stored: string;
   /** $1 seqs of transactions whose outcome came: their placeholders go, with their names. */
   forget: string;
-  /** connector, type, ref, first_seq, last_seq, further changes → id of each. */
+  /** connector, type, ref, first_seq, last_seq, further changes, whether it was met → id of each. */
   accounts: string;
   /** account, attribute, digest, first seq, last seq → those that were there. */
   knownNames: string;
@@ -40,6 +40,9 @@ export function indexStatements(schema: string): IndexStatements {
     `${unnest(8, "text")}::real`,
     unnest(9, "text"),
     `${unnest(10, "text")}::boolean`,
+    `${unnest(11, "text")}::integer`,
+    `${unnest(12, "text")}::integer`,
+    `string_to_array(${unnest(13, "text")}, E'\\x1f')`,
   ];
   const statements = {
     stored: `SELECT txn, seq, outcome IS NULL AS open FROM ${schema}.txn WHERE txn = ANY($1::uuid[])`,
@@ -49,10 +52,11 @@ export function indexStatements(schema: string): IndexStatements {
 ), touches AS (DELETE FROM ${schema}.txn_account WHERE account IN (SELECT account FROM gone)
 ), names AS (DELETE FROM ${schema}.account_name WHERE account IN (SELECT account FROM gone))
 DELETE FROM ${schema}.account WHERE id IN (SELECT account FROM gone)`,
-    accounts: `INSERT INTO ${schema}.account AS known (connector, type, ref, first_seq, last_seq, changes)
-SELECT ${rows("text", "text", "text", "bigint", "bigint")}, ${unnest(6, "bigint")}::integer
+    accounts: `INSERT INTO ${schema}.account AS known (connector, type, ref, first_seq, last_seq, changes, is_met)
+SELECT ${rows("text", "text", "text", "bigint", "bigint")}, ${unnest(6, "bigint")}::integer, ${unnest(7, "text")}::boolean
 ON CONFLICT (connector, type, ref) DO UPDATE SET first_seq = least(known.first_seq, excluded.first_seq),
-  last_seq = greatest(known.last_seq, excluded.last_seq), changes = known.changes + excluded.changes
+  last_seq = greatest(known.last_seq, excluded.last_seq), changes = known.changes + excluded.changes,
+  is_met = known.is_met OR excluded.is_met
 RETURNING id, connector, type, ref`,
     knownNames: `UPDATE ${schema}.account_name known SET seq = least(known.seq, given.seq), last_seq = greatest(known.last_seq, given.last_seq)
 FROM (SELECT ${unnest(1, "bigint")} AS account, ${unnest(2, "text")} AS attribute, ${unnest(3, "bytea")} AS digest,
@@ -63,16 +67,18 @@ RETURNING known.account, known.attribute, known.digest`,
 SELECT ${rows("bigint", "text", "bytea", "bigint", "bigint")}, ($6::bigint[])[${unnest(7, "bigint")}:${unnest(8, "bigint")}], ${unnest(9, "bytea")}
 ON CONFLICT DO NOTHING`,
     newTransactions: `INSERT INTO ${schema}.txn (seq, account, closed_seq, resource_id, outcome, status, replied, duration_ms, reason, is_cut,
-  txn, effects, time, connector, client, method, verb, action, resource_type, operations)
-SELECT ${unnest(1, "bigint")}, ${unnest(2, "text")}::bigint, ${ends.join(", ")}, ${unnest(11, "uuid")},
-  string_to_array(${unnest(12, "text")}, E'\\x1f'), to_timestamp(${unnest(13, "text")}::double precision / 1000), ${[
-    14, 15, 16, 17, 18, 19,
+  operations_refused, operations_unknown, effects_undone, txn, effects, time, connector, client, method, verb, action, resource_type, operations)
+SELECT ${unnest(1, "bigint")}, ${unnest(2, "text")}::bigint, ${ends.join(", ")}, ${unnest(14, "uuid")},
+  string_to_array(${unnest(15, "text")}, E'\\x1f'), to_timestamp(${unnest(16, "text")}::double precision / 1000), ${[
+    17, 18, 19, 20, 21, 22,
   ]
     .map((index) => unnest(index, "text"))
-    .join(", ")}, ${unnest(20, "text")}::integer`,
+    .join(", ")}, ${unnest(23, "text")}::integer`,
     closedTransactions: `UPDATE ${schema}.txn known SET account = given.account, closed_seq = given.closed_seq,
   resource_id = given.resource_id, outcome = given.outcome, status = given.status, replied = given.replied,
-  duration_ms = given.duration_ms, reason = given.reason, is_cut = given.is_cut
+  duration_ms = given.duration_ms, reason = given.reason, is_cut = given.is_cut,
+  operations_refused = given.operations_refused, operations_unknown = given.operations_unknown,
+  effects_undone = given.effects_undone
 FROM (SELECT ${unnest(1, "bigint")} AS seq, ${unnest(2, "text")}::bigint AS account, ${[
       "closed_seq",
       "resource_id",
@@ -82,6 +88,9 @@ FROM (SELECT ${unnest(1, "bigint")} AS seq, ${unnest(2, "text")}::bigint AS acco
       "duration_ms",
       "reason",
       "is_cut",
+      "operations_refused",
+      "operations_unknown",
+      "effects_undone",
     ]
       .map((name, index) => `${ends[index]} AS ${name}`)
       .join(", ")}) AS given

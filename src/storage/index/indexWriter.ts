@@ -192,6 +192,7 @@ export class IndexWriter {
         encodeInt8Array(accounts.map(({ firstSeq }) => firstSeq)),
         encodeInt8Array(accounts.map(({ lastSeq }) => lastSeq)),
         encodeInt8Array(accounts.map(({ changes }) => changes)),
+        encodeTextArray(accounts.map(({ isMet }) => String(isMet))),
       ],
     );
     const byKey = new Map(
@@ -295,18 +296,14 @@ export class IndexWriter {
       first: (keyof IndexedTransaction)[],
     ) => {
       if (given.length === 0) return;
-      const texts = (name: keyof IndexedTransaction) => encodeNullable(given.map((row) => row[name]));
+      const texts = (name: keyof IndexedTransaction) => encodeNullable(given.map((row) => textOf(row[name])));
       await this.#ask(sql, [
         encodeInt8Array(given.map(({ seq }) => seq)),
         encodeNullable(given.map(aboutOf)),
         ...END_COLUMNS.map(texts),
         ...(first.length === 0
           ? []
-          : [
-              encodeUuidArray(given.map(({ txn }) => txn)),
-              encodeTextArray(given.map(({ effects }) => effects.map(unitless).join(UNIT))),
-              ...first.map(texts),
-            ]),
+          : [encodeUuidArray(given.map(({ txn }) => txn)), texts("effects"), ...first.map(texts)]),
       ]);
     };
     await write(
@@ -354,6 +351,9 @@ const END_COLUMNS = [
   "durationMs",
   "reason",
   "isCut",
+  "operationsRefused",
+  "operationsUnknown",
+  "effectsUndone",
 ] as const satisfies (keyof TransactionColumns)[];
 const FIRST_COLUMNS = [
   "timeMs",
@@ -387,6 +387,9 @@ function nameKey(account: string | bigint, attribute: string, digest: Uint8Array
   return `${account} ${attribute} ${Buffer.from(digest).toString("hex")}`;
 }
 
-function unitless(text: string): string {
-  return text.replaceAll(UNIT, "\ufffd");
+/** A list as what `string_to_array` takes apart again. */
+function textOf(value: unknown): unknown {
+  return Array.isArray(value)
+    ? value.map((text) => String(text).replaceAll(UNIT, "\ufffd")).join(UNIT)
+    : value;
 }

@@ -242,6 +242,14 @@ export function namesAccounts({ query, text }: Search): boolean {
   return false;
 }
 
+/** Whether a search may be for one id: by words, or by a comparison of ids. */
+export function namesIds({ query, text }: Search): boolean {
+  if (text !== undefined) return true;
+  for (const { attribute, operator } of testsOf(query))
+    if (operator !== "pr" && attribute.kind === "id") return true;
+  return false;
+}
+
 /** Every comparison of a query. */
 function* testsOf(query: Query | undefined): Generator<Test> {
   if (query === undefined) return;

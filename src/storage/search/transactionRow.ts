@@ -18,6 +18,11 @@ export interface TransactionSummary {
   name: string | null;
   effects: string[];
   operations: number | null;
+  /** Of a Bulk that was answered: how many of its operations the target refused, and of how many nobody knows. */
+  operationsRefused: number | null;
+  operationsUnknown: number | null;
+  /** Effects that none of them is known to have had. */
+  effectsUndone: string[] | null;
   /** `open` if there is none yet, `refused` if it was never forwarded. */
   outcome: string;
   status: number | null;
@@ -32,7 +37,7 @@ export interface TransactionSummary {
  * The columns of table `txn t` that a row is made of. Times and lists come as the texts that are shown: to parse them here
  * and write them again would be a fifth of what an export costs.
  */
-export const TRANSACTION_COLUMNS = `t.seq, t.closed_seq, to_char(t.time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS time, t.txn, t.connector, t.client, t.method, t.verb, t.action, t.resource_type, t.resource_id, t.account, array_to_string(t.effects, ' ') AS effects, t.operations, t.outcome, t.status, t.replied, t.duration_ms, t.reason, t.is_cut`;
+export const TRANSACTION_COLUMNS = `t.seq, t.closed_seq, to_char(t.time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS time, t.txn, t.connector, t.client, t.method, t.verb, t.action, t.resource_type, t.resource_id, t.account, array_to_string(t.effects, ' ') AS effects, t.operations, t.outcome, t.status, t.replied, t.duration_ms, t.reason, t.is_cut, t.operations_refused, t.operations_unknown, array_to_string(t.effects_undone, ' ') AS effects_undone`;
 
 export interface TransactionRecord {
   seq: string;
@@ -56,6 +61,9 @@ export interface TransactionRecord {
   duration_ms: number | null;
   reason: string | null;
   is_cut: boolean;
+  operations_refused: number | null;
+  operations_unknown: number | null;
+  effects_undone: string | null;
 }
 
 /** A row as it is shown. */
@@ -73,8 +81,11 @@ export function toSummary(row: TransactionRecord, name: string | undefined): Tra
     resourceType: row.resource_type,
     resourceId: row.resource_id,
     name: name ?? null,
-    effects: row.effects === "" ? [] : row.effects.split(" "),
+    effects: listOf(row.effects),
     operations: row.operations,
+    operationsRefused: row.operations_refused,
+    operationsUnknown: row.operations_unknown,
+    effectsUndone: row.effects_undone === null ? null : listOf(row.effects_undone),
     outcome: row.outcome ?? "open",
     status: row.status,
     replied: row.replied,
@@ -82,4 +93,8 @@ export function toSummary(row: TransactionRecord, name: string | undefined): Tra
     reason: row.reason,
     isCut: row.is_cut,
   };
+}
+
+function listOf(text: string): string[] {
+  return text === "" ? [] : text.split(" ");
 }

@@ -42,6 +42,9 @@ const ROW: TransactionSummary = {
   name: null,
   effects: ["create", "role"],
   operations: null,
+  operationsRefused: null,
+  operationsUnknown: null,
+  effectsUndone: null,
   outcome: "answered",
   status: 201,
   replied: 201,
@@ -87,9 +90,9 @@ describe("CSV", () => {
 
   test("a line has a field for each column", () => {
     expect(formatCsv([ROW])).toBe(
-      "01900000-0000-7000-8000-000000000001,1,2,2026-01-02T03:04:05.678Z,okta,c,bearer,POST,create,User,,,create role,,answered,201,201,1.5,,false\r\n",
+      "01900000-0000-7000-8000-000000000001,1,2,2026-01-02T03:04:05.678Z,okta,c,bearer,POST,create,User,,,create role,,answered,201,201,1.5,,false,,,\r\n",
     );
-    expect(CSV_HEADER.split(",")).toHaveLength(20);
+    expect(CSV_HEADER.split(",")).toHaveLength(23);
   });
 });
 

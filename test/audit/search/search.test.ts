@@ -408,7 +408,7 @@ test("a transaction whose names are not all in the index says so, in its row and
       server,
       `/audit/v1/transactions.csv?filter=${encodeURIComponent(`txn eq "${row?.txn}"`)}`,
     );
-    expect(csv.text).toMatch(/,isCut\r\n.*,true\r\n$/);
+    expect(csv.text).toMatch(/,isCut,operationsRefused,[^\n]*\r\n.*,true,,,\r\n$/);
     const plain = await get(server, "/audit/v1/entries?limit=1");
     expect(plain.body.entries[0]).not.toHaveProperty("isCut");
   } finally {

@@ -125,7 +125,9 @@ describe("an update", () => {
 test("a read gives no names and changes nothing", () => {
   const scim = { action: "read", resourceType: "User", resourceId: "u-1", effects: [], paths: [] };
   const row = extract({ scim, facts: { filter: "x" } }, { status: 200 });
-  expect(row.touched).toEqual([{ type: "User", ref: "u-1", role: "s", isChange: false, names: [] }]);
+  expect(row.touched).toEqual([
+    { type: "User", ref: "u-1", role: "s", isChange: false, isMet: true, names: [] },
+  ]);
 });
 
 test("what was redacted is nobody's name, and no word hides a name", () => {
@@ -138,6 +140,30 @@ test("what was redacted is nobody's name, and no word hides a name", () => {
   expect(names(extract({ scim: { ...update }, facts }, { status: 204 }))).toEqual([
     ["s User u-1", "formattedName=Ada [redacted]", "email=a@x"],
   ]);
+});
+
+describe("somebody was there, as far as an answer tells", () => {
+  const ofUser = (answered?: Answered) => extract({ scim: update }, answered).about?.isMet;
+  test.each<[boolean, string, Answered | undefined]>([
+    [true, "done", { status: 204 }],
+    [true, "not known to be done", { outcome: "unknown" }],
+    [true, "refused as it was asked", { status: 400 }],
+    [false, "not found", { status: 404 }],
+    [false, "gone", { status: 410 }],
+    [false, "never sent", { outcome: "not_sent" }],
+    [false, "still open", undefined],
+  ])("%s: %s", (isMet, _, answered) => {
+    expect(ofUser(answered)).toBe(isMet);
+  });
+
+  test("or if he was made a member, and not if that was refused", () => {
+    const facts = { members: { added: ["a"], removed: [] } };
+    const member = (answered: Answered) =>
+      extract({ scim: { ...update, resourceType: "Group" }, facts }, answered).touched.find(
+        ({ role }) => role === "m",
+      )?.isMet;
+    expect([member({ status: 204 }), member({ status: 404 })]).toEqual([true, false]);
+  });
 });
 
 describe("a Bulk", () => {
@@ -253,7 +279,58 @@ describe("a Bulk", () => {
         },
       },
     );
-    expect(row.touched).toEqual([{ type: "User", ref: "u-1", role: "s", isChange: true, names: [] }]);
+    expect(row.touched).toEqual([
+      { type: "User", ref: "u-1", role: "s", isChange: true, isMet: true, names: [] },
+    ]);
+  });
+
+  describe("says of its operations", () => {
+    const asked = scim([
+      operation(0, "create", { effects: ["create", "password"] }),
+      operation(1, "delete", { effects: ["delete"], resourceId: "u-2" }),
+      operation(2, "update", { effects: ["password", "update"], resourceId: "u-3" }),
+    ]);
+    const effects = ["create", "delete", "password", "update"];
+    const counts = (answered?: Answered, given: Said = {}) => {
+      const row = extract({ scim: { ...asked, effects }, ...given }, answered);
+      return [row.operations, row.operationsRefused, row.operationsUnknown, row.effectsUndone];
+    };
+    const told = (...operations: object[]): Answered => ({ status: 200, scim: { operations } });
+
+    test.each<[string, unknown[], Answered | undefined]>([
+      ["nothing while it is open", [3, undefined, undefined, undefined], undefined],
+      ["nothing if it was refused as a whole", [3, undefined, undefined, undefined], { status: 413 }],
+      [
+        "that all were done",
+        [3, 0, 0, []],
+        told({ index: 0, status: 201 }, { index: 1, status: 204 }, { index: 2, status: 200 }),
+      ],
+      [
+        "which effects none of them had, though another was asked for the same",
+        [3, 2, 0, ["delete", "update"]],
+        told({ index: 0, status: 201 }, { index: 1, status: 404 }, { index: 2, status: 412 }),
+      ],
+      [
+        "of how many nobody knows: not said, only accepted, or failed half-way",
+        [3, 0, 3, effects],
+        told({ index: 0, status: 202 }, { index: 2, status: 500 }),
+      ],
+    ])("%s", (_, expected, answered) => {
+      expect(counts(answered)).toEqual(expected);
+    });
+
+    test("that none is known to be done, where they cannot be read", () => {
+      const { operations: _, ...rest } = asked;
+      const given = { scim: { ...rest, effects, operationCount: 3 } };
+      expect(counts(told({ index: 0, status: 201 }), given)).toEqual([3, 0, 3, effects]);
+    });
+
+    test("as much when they are in an attachment", () => {
+      const { operations, ...rest } = asked;
+      const given = { scim: { ...rest, effects, operationCount: 3 }, operations };
+      const answered = { status: 200, operations: [{ index: 1, status: 204 }] };
+      expect(counts(answered, given)).toEqual([3, 0, 2, ["create", "password", "update"]]);
+    });
   });
 });
 

@@ -43,6 +43,7 @@ function transaction(seq: number, more: Partial<IndexedTransaction> = {}): Index
       ref: "u-1",
       role: "s" as const,
       isChange: true,
+      isMet: true,
       names: [{ attribute: "userName" as const, value: "Ada" }],
     },
   ];

@@ -45,7 +45,7 @@ async function makeIndexed() {
     });
     // Never the same history: an index of the same version is emptied too.
     await writer.open(async () => undefined);
-    const about = { type: "User", ref: `u-${made}`, role: "s", isChange: true } as const;
+    const about = { type: "User", ref: `u-${made}`, role: "s", isChange: true, isMet: true } as const;
     const account = { ...about, names: [{ attribute: "userName" as const, value: `ada${made}` }] };
     const row = { connector: "okta", client: "c", method: "bearer", verb: "POST", action: "create" };
     const more = {

@@ -35,6 +35,7 @@ const touchedUser = fc.tuple(fc.nat(12), names, fc.constantFrom<"s" | "m">("s", 
     ref: id === 0 ? "?open" : `u-${id}`,
     role,
     isChange: true,
+    isMet: true,
     names: !isNamed
       ? []
       : [
@@ -50,6 +51,7 @@ const touchedGroup = fc.tuple(fc.nat(3), fc.constantFrom("Engineering", "Sales E
     ref: `g-${id}`,
     role: "s",
     isChange: true,
+    isMet: true,
     names: [{ attribute: "displayName", value: name }],
   }),
 );

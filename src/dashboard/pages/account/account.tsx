@@ -226,7 +226,9 @@ function Timeline({ answer, at }: { answer: AccountAnswer; at: string | undefine
                 <Time at={change.time} /> · {change.client}
               </span>
             </div>
-            {change.diff.length > 0 && <Diff changes={change.diff} isNew={change.action === "create"} />}
+            {change.diff.length > 0 && (
+              <Diff changes={change.diff} names={answer.names} isNew={change.action === "create"} />
+            )}
           </li>
         ))}
       </ol>

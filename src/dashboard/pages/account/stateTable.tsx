@@ -3,13 +3,18 @@
 import type { AccountAnswer } from "../../api/types.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { AttributePath } from "../../parts/value/diff.tsx";
+import { withNames } from "../../parts/value/named.ts";
 import { Value } from "../../parts/value/text.tsx";
 
 /** What says nothing to people, or stands elsewhere on the page. */
 const LEFT_OUT = new Set(["schemas", "meta", "members", "groups"]);
 
 /** The table. */
-export function StateTable({ answer: { state, unknown, uncertain, exists } }: { answer: AccountAnswer }) {
+export function StateTable({
+  answer: { state, unknown, uncertain, exists, names },
+}: {
+  answer: AccountAnswer;
+}) {
   const attributes = flatten(state ?? {});
   return (
     <>
@@ -31,7 +36,7 @@ export function StateTable({ answer: { state, unknown, uncertain, exists } }: { 
                   <AttributePath path={path} />
                 </th>
                 <td>
-                  <Value value={value} />
+                  <Value value={withNames(path, value, names)} />
                 </td>
               </tr>
             ))}

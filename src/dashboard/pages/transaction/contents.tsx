@@ -1,16 +1,16 @@
 // What an entry commits to and does not contain: bodies and facts, with what was taken out before storing; the changes
 // that a request asks for; and a Bulk's operations with what became of each.
 
-import { decodeBase64 } from "../../../ledger/base64.ts";
 import type { ShownEntry } from "../../api/types.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { Action, Effects } from "../../parts/outcome.tsx";
 import { formatCount } from "../../parts/time.tsx";
 import { AttributePath } from "../../parts/value/diff.tsx";
+import { type Names, withNames } from "../../parts/value/named.ts";
 import { Body, Foreign, Value } from "../../parts/value/text.tsx";
 import { Link } from "../../routing/location.tsx";
 import { formatRoute } from "../../routing/route.ts";
-import { at, refsOf, textAt } from "./leafMembers.ts";
+import { at, contentOf, refsOf, textAt } from "./leafMembers.ts";
 import type { BulkOperation } from "./operations.ts";
 
 /** One attachment as it was stored. */
@@ -42,26 +42,21 @@ export function Contents({ shown, name }: { shown: ShownEntry; name: "body" | "f
   );
 }
 
-/** The text of an attachment, if it was given and is text. */
-export function contentOf({ attachments = [] }: ShownEntry, name: string): string | undefined {
-  const content = attachments.find((one) => one.name === name)?.content;
-  const bytes = content === undefined ? undefined : decodeBase64(content);
-  return bytes && new TextDecoder().decode(bytes);
-}
-
 interface Asked {
   readonly op: string;
   readonly path: string;
   readonly value: unknown;
 }
 
-/** What the request asks for, from its body. `isDone`: it came to be. */
+/** What the request asks for, from its body. `isDone`: it came to be; `names`: of members and managers. */
 export function RequestedChanges({
   request,
+  names,
   isOnly,
   isDone,
 }: {
   request: ShownEntry | null;
+  names: Names;
   isOnly: boolean;
   isDone: boolean;
 }) {
@@ -89,7 +84,7 @@ export function RequestedChanges({
             </th>
             <td>{op.toLowerCase()}</td>
             <td>
-              <Value value={value} />
+              <Value value={withNames(path, value, names)} />
             </td>
           </tr>
         ))}

@@ -1,5 +1,6 @@
 // Members of what a leaf says, whatever it says: nothing is taken for granted of a leaf that this page did not check.
 
+import { decodeBase64 } from "../../../ledger/base64.ts";
 import type { AttachmentRef, ShownEntry } from "../../api/types.ts";
 
 /** A member of an object of the leaf, whatever it is. */
@@ -25,8 +26,25 @@ export function refsOf(shown: ShownEntry): readonly AttachmentRef[] {
   return Array.isArray(refs) ? refs : [];
 }
 
-/** A Bulk's operations, if it is one. */
+/** The text of an attachment, if it was given and is text. */
+export function contentOf({ attachments = [] }: ShownEntry, name: string): string | undefined {
+  const content = attachments.find((one) => one.name === name)?.content;
+  const bytes = content === undefined ? undefined : decodeBase64(content);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+/** A Bulk's operations, if it is one; those that are too many for a leaf stand in an attachment. */
 export function operationsOf(shown: ShownEntry | null): readonly unknown[] {
-  const operations = at(shown?.entry, "scim", "operations");
+  const inLeaf = at(shown?.entry, "scim", "operations");
+  const operations = inLeaf ?? (shown && parse(contentOf(shown, "operations")));
   return Array.isArray(operations) ? operations : [];
+}
+
+function parse(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    // Not what the proxy wrote: it lists nothing.
+    return null;
+  }
 }

@@ -2,7 +2,7 @@
 // Bulk that was answered with 200 may have failed in every one.
 
 import type { ShownEntry } from "../../api/types.ts";
-import { type Verdict, verdictOf } from "../../parts/verdict.ts";
+import { describeUndone, type Verdict, verdictOf } from "../../parts/verdict.ts";
 import { at, operationsOf, textAt } from "./leafMembers.ts";
 
 /** One operation. */
@@ -24,12 +24,11 @@ export function readOperations(
   outcome: ShownEntry | null,
   whole: Verdict,
 ): readonly BulkOperation[] {
-  const results = at(outcome?.entry, "scim", "operations");
+  const results = operationsOf(outcome);
+  const byIndex = new Map(results.map((result) => [at(result, "index"), result]));
   return operationsOf(request).map((operation) => {
     const index = at(operation, "index");
-    const result = Array.isArray(results)
-      ? results.find((one: unknown) => at(one, "index") === index)
-      : undefined;
+    const result = byIndex.get(index);
     const given = at(result, "status");
     const status = typeof given === "number" ? given : undefined;
     return {
@@ -46,14 +45,14 @@ export function readOperations(
 }
 
 /** How many were not done, in words, and whether that is certain; undefined: all were. */
-export function describeUndone(
-  operations: readonly Pick<BulkOperation, "verdict">[],
-): { readonly words: string; readonly verdict: "refused" | "unknown" } | undefined {
-  const undone = operations.filter(({ verdict }) => verdict !== "applied");
-  if (undone.length === 0) return undefined;
-  const isCertain = undone.every(({ verdict }) => verdict === "refused");
-  const words = `${undone.length} of ${operations.length} ${isCertain ? "not done" : "not known to be done"}`;
-  return { words, verdict: isCertain ? "refused" : "unknown" };
+export function undoneOf(operations: readonly Pick<BulkOperation, "verdict">[]) {
+  const count = (wanted: (verdict: Verdict) => boolean) =>
+    operations.filter(({ verdict }) => wanted(verdict)).length;
+  return describeUndone({
+    operations: operations.length,
+    operationsRefused: count((verdict) => verdict === "refused"),
+    operationsUnknown: count((verdict) => verdict !== "refused" && verdict !== "applied"),
+  });
 }
 
 function textsAt(value: unknown, name: string): readonly string[] {

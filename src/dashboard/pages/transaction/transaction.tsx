@@ -28,7 +28,7 @@ import { readFacts, readTransaction, type TxnFacts } from "../../verify/claims.t
 import { Contents, OperationList, RequestedChanges } from "./contents.tsx";
 import { EntryCard } from "./entryCard.tsx";
 import { LeafView } from "./leafView.tsx";
-import { type BulkOperation, describeUndone, readOperations } from "./operations.ts";
+import { type BulkOperation, readOperations, undoneOf } from "./operations.ts";
 import { VerifyPanel } from "./verifyPanel.tsx";
 
 type Row = TxnFacts & Pick<TxnRow, "name">;
@@ -58,7 +58,7 @@ export default function Transaction({ ledger: name, txn }: { ledger: string; txn
   const row = facts && { ...facts, name: indexed?.name ?? null };
   const verdict = row ? verdictOf(row) : "unknown";
   const operations = readOperations(data.request, data.outcome, verdict);
-  const isDone = verdict === "applied" && describeUndone(operations) === undefined;
+  const isDone = verdict === "applied" && undoneOf(operations) === undefined;
   const entries = [
     ...(data.request
       ? [{ label: data.state === "refused" ? "Refusal" : "Request", entry: data.request }]
@@ -122,11 +122,11 @@ function Head({
   operations: readonly BulkOperation[];
   path: string;
 }) {
-  const undone =
-    verdict === "applied" ? describeUndone(operations) : { words: VERDICT_WORDS[verdict], verdict };
+  const undone = verdict === "applied" ? undoneOf(operations) : { words: VERDICT_WORDS[verdict], verdict };
   // Of a Bulk only the effects of what was done are shown as done.
   const done = new Set(operations.filter((one) => one.verdict === "applied").flatMap((one) => one.effects));
-  const isDone = (effect: string) => verdict === "applied" && (operations.length === 0 || done.has(effect));
+  const isDone = (effect: string) =>
+    verdict === "applied" && ((row?.operations ?? null) === null || done.has(effect));
   const { ledger, txn } = data;
   const url = location.origin + formatRoute({ page: "transaction", ledger, txn });
   const curl = `curl -sS '${location.origin}${path}?include=attachments' -H "Authorization: Bearer $SCIMSEAL_TOKEN"`;
@@ -142,7 +142,7 @@ function Head({
             <Effects
               action={row.action}
               effects={row.effects.filter((effect) => !isDone(effect))}
-              verdict={undone?.verdict ?? verdict}
+              verdict={undone?.verdict ?? (verdict === "applied" ? "unknown" : verdict)}
             />
           </h2>
         ) : (
@@ -259,8 +259,15 @@ function Changes({
           </span>
         </p>
       )}
-      {change && <Diff changes={change.diff} isNew={change.action === "create"} />}
-      <RequestedChanges request={data.request} isOnly={!change} isDone={verdict === "applied"} />
+      {change && (
+        <Diff changes={change.diff} names={answer?.names ?? {}} isNew={change.action === "create"} />
+      )}
+      <RequestedChanges
+        request={data.request}
+        names={answer?.names ?? {}}
+        isOnly={!change}
+        isDone={verdict === "applied"}
+      />
     </>
   );
 }

@@ -8,7 +8,7 @@ import { shorten } from "../copy.tsx";
 import { Action, Effects, OutcomeBadge, toneOf } from "../outcome.tsx";
 import { formatDuration, Time } from "../time.tsx";
 import { Foreign } from "../value/text.tsx";
-import { verdictOf } from "../verdict.ts";
+import { describeUndone, type UndoneCounts, verdictOf } from "../verdict.ts";
 import { Cell, Grid, GridRow } from "./grid.tsx";
 import { PHONE, Rows, useMedia } from "./rows.tsx";
 
@@ -59,6 +59,7 @@ export function TxnTable({ ledger, rows, label, onEnd, fresh }: TxnTableProps) {
                 action={row.action}
                 effects={row.effects}
                 verdict={verdictOf(row)}
+                undone={undoneOf(row)}
                 most={MOST_EFFECTS}
               />
               {row.reason !== null && <span class="reason">{row.reason}</span>}
@@ -78,17 +79,25 @@ export function TxnTable({ ledger, rows, label, onEnd, fresh }: TxnTableProps) {
 
 /** What a change is about: the best known name, else the id. */
 export function ResourceName({
-  row: { resourceType, resourceId, name, operations },
+  row,
 }: {
-  row: Pick<TxnRow, "resourceType" | "resourceId" | "name" | "operations">;
+  row: Pick<TxnRow, "resourceType" | "resourceId" | "name" | "operations"> & UndoneCounts;
 }) {
+  const { resourceType, resourceId, name, operations } = row;
+  const undone = describeUndone(row);
   return (
     <>
       {resourceType !== "" && <span class="type">{resourceType}</span>}
       {name !== null ? (
         <Foreign text={name} />
       ) : operations !== null ? (
-        <span class="fine">{operations} operations</span>
+        undone ? (
+          <span class={`undone ${undone.verdict}`}>{undone.words}</span>
+        ) : (
+          <span class="fine">
+            {operations} operation{operations === 1 ? "" : "s"}
+          </span>
+        )
       ) : resourceId !== null ? (
         <code title={resourceId}>{shorten(resourceId)}</code>
       ) : (
@@ -96,6 +105,12 @@ export function ResourceName({
       )}
     </>
   );
+}
+
+/** Of a Bulk only what one of its operations did is shown as done. */
+function undoneOf(row: TxnRow) {
+  const undone = describeUndone(row);
+  return undone && row.effectsUndone ? { effects: row.effectsUndone, verdict: undone.verdict } : undefined;
 }
 
 function describeTxn({ action, resourceType, name, resourceId }: TxnRow): string {

@@ -3,10 +3,22 @@
 
 import type { AttributeChange } from "../../api/types.ts";
 import { diffLists, type ItemChange } from "./listChange.ts";
+import { type Names, withNames } from "./named.ts";
 import { Value } from "./text.tsx";
 
-/** Shows changes of attributes as a table. `isNew`: there was nothing before, so nothing is said of it. */
-export function Diff({ changes, isNew = false }: { changes: readonly AttributeChange[]; isNew?: boolean }) {
+/**
+ * Shows changes of attributes as a table. `isNew`: there was nothing before, so nothing is said of it; `names`: those of
+ * the members and managers in it.
+ */
+export function Diff({
+  changes,
+  names = {},
+  isNew = false,
+}: {
+  changes: readonly AttributeChange[];
+  names?: Names;
+  isNew?: boolean;
+}) {
   if (changes.length === 0) return <p class="fine">No attribute changed, as far as the ledger knows.</p>;
   return (
     <table class={isNew ? "diff is-new" : "diff"}>
@@ -23,7 +35,14 @@ export function Diff({ changes, isNew = false }: { changes: readonly AttributeCh
             <th scope="row">
               <AttributePath path={path} />
             </th>
-            {change ? <Cells change={change} isNew={isNew} /> : <ItemCells items={items} isNew={isNew} />}
+            {change ? (
+              <Cells change={named(change, names)} isNew={isNew} />
+            ) : (
+              <ItemCells
+                items={items.map((item) => ({ ...item, ...named({ path, ...item }, names) }))}
+                isNew={isNew}
+              />
+            )}
           </tr>
         ))}
       </tbody>
@@ -69,6 +88,14 @@ function groupItems(changes: readonly AttributeChange[]): readonly Group[] {
     } else groups.set(change.path, { path: change.path, items: [], change });
   }
   return [...groups.values()];
+}
+
+function named<Change extends { readonly path: string; readonly old?: unknown; readonly new?: unknown }>(
+  change: Change,
+  names: Names,
+): Change {
+  const { path, old, new: now } = change;
+  return { ...change, old: withNames(path, old, names), new: withNames(path, now, names) };
 }
 
 const SIGNS = { added: "+", removed: "−", changed: "~" } as const;
