@@ -208,6 +208,7 @@ export class LedgerWatch {
       positionFile: join(dataDir, `monitor-${ledger}.json`),
       entriesPerSecond: monitor.entriesPerSecond,
       checkAnchors: () => this.#keeper.check(),
+      keepReach: () => this.#mark.follow(),
     });
   }
 

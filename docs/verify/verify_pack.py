@@ -94,8 +94,8 @@ def verify(pack, pinned, earlier):  # FORMAT 16
     tar = tarfile.open(pack, "r:")
     names = [member.name for member in tar if member.isreg()]
     need(len(set(names)) == len(tar.getnames()), "not plain files of different names")
-    read = lambda name: tar.extractfile(name).read()
-    eras, before, seqs, found = [(0, pinned)], None, [], []
+    eras, before, seqs, found, unread = [(0, pinned)], None, [], [], set(names) - {"README.txt", "keys.json"}
+    read = lambda name: unread.discard(name) or tar.extractfile(name).read()
     key_at = lambda seq: [key for start, key in eras if start <= seq][-1]
     rotations = [name for name in names if re.fullmatch(r"rotations/\d+\.jws", name)]
     for name in rotations:
@@ -132,8 +132,8 @@ def verify(pack, pinned, earlier):  # FORMAT 16
     said = [statement[name] for name in ("count", "firstSeq", "lastSeq", "gapFree")]
     if seqs != sorted(set(seqs)) or said != [len(seqs), seqs[0], seqs[-1], seqs[-1] - seqs[0] + 1 == len(seqs)]:
         found.append("the entries are not those of the statement")
-    root = base64.b64encode(tree[1]).decode()
-    return found, apart, "%d entries of %s, tree of %d, root %s" % (len(seqs), origin, tree[0], root)
+    found += [] if found else ["nothing in the pack names " + name for name in sorted(unread)]
+    return found, apart, "%d entries of %s, tree of %d, root %s" % (len(seqs), origin, tree[0], note.split("\n")[2])
 
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4): sys.exit(print(__doc__) or (0 if sys.argv[1:] in (["-h"], ["--help"]) else 2))

@@ -26,7 +26,7 @@ const getEntry = ledgerOperation(
     params: z.strictObject({ ledger: ledgerName, seq: integer("The entry's seq.") }),
     query: z.strictObject({ include }),
     answer: entryAnswer,
-    problems: ["entry_unknown"],
+    problems: ["entry_unknown", "ledger_inconsistent"],
   },
   async ({ context, auditor, ledger, params: { seq }, query }) => {
     const caller = { context, auditor };
@@ -48,7 +48,7 @@ const getEntryById = ledgerOperation(
     params: z.strictObject({ ledger: ledgerName, id: uuid("The entry's id, a UUID of version 7.") }),
     query: z.strictObject({ include }),
     answer: entryAnswer,
-    problems: ["entry_unknown"],
+    problems: ["entry_unknown", "ledger_inconsistent"],
   },
   async ({ context, auditor, ledger, params: { id }, query }) => {
     const found = await findNear(ledger.reader, id, await sizeOf(ledger), (claims) => claims.id === id);
@@ -174,8 +174,15 @@ export async function readTransactionFor(
     throw error;
   });
   if (maySee(auditor, connectorOf((found.request ?? found.outcome)?.claims))) return found;
+  // As long as for one that is not there, so that the time does not tell that it is.
+  await ledger.evidence.seqsOfTransaction(neverMade(txn));
   context.denied({ auditor, ledger: ledger.name, reason: "transaction_unknown" });
   throw new Problem("transaction_unknown", "The ledger has no entry of this transaction.");
+}
+
+/** An id of the same time that no transaction has: of another variant than ours (RFC 9562 §4.1). */
+function neverMade(txn: string): string {
+  return `${txn.slice(0, 19)}0${txn.slice(20)}`;
 }
 
 /** The entries of a transaction. @throws {Problem} transaction_unknown, ledger_inconsistent */

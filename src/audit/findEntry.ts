@@ -1,11 +1,11 @@
-// Finding entries by what no index holds: an entry's id, and the request of a transaction without an outcome. Both are
-// UUIDs of version 7 and start with the millisecond they were made in (RFC 9562 §5.7), and entries lie in the order of
-// time but for the clocks of several instances: so the place is found by bisection and searched outwards from there.
+// Finding an entry by what no index holds: its id. That is a UUID of version 7, which starts with the millisecond it was
+// made in (RFC 9562 §5.7): so the place of that time is found and searched outwards from there.
 // Bounded: at most MAX_SCANNED entries are looked at. An entry whose clock was wrong by more than they span is not found.
 
 import type { Entry } from "../ledger/entry.ts";
 import type { StoredEntry } from "../ledger/verify.ts";
 import type { EntryReader } from "../storage/reader.ts";
+import { seqOfTime, timeOfUuid } from "../storage/seqOfTime.ts";
 import { claimsOf } from "./storedLeaf.ts";
 
 /** How many entries around the place are read before the search gives up. */
@@ -28,9 +28,11 @@ export async function findNear(
   size: number,
   fits: (claims: Entry) => boolean,
 ): Promise<FoundEntry | undefined> {
-  const time = timeOf(uuid);
+  const time = timeOfUuid(uuid);
   if (time === undefined) return undefined;
-  const center = await bisect(reader, time, size);
+  const leavesFrom = async (seq: number, limit: number) =>
+    (await reader.page(seq - 1, limit, false)).entries.map(({ leaf }) => leaf);
+  const center = await seqOfTime(leavesFrom, time, size);
   let above: number | undefined = center;
   let below = center;
   for (let scanned = 0; scanned < MAX_SCANNED && (above !== undefined || below > 0); ) {
@@ -51,37 +53,6 @@ export async function findNear(
     }
   }
   return undefined;
-}
-
-/** The milliseconds in a UUID of version 7; undefined for any other. */
-function timeOf(uuid: string): number | undefined {
-  return uuid[14] === "7" ? Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16) : undefined;
-}
-
-/** The seq of the first entry that is not before a time, if all are in order; else somewhere near. */
-async function bisect(reader: EntryReader, time: number, size: number): Promise<number> {
-  let low = 0;
-  let high = Math.max(1, size);
-  while ((await timeAt(reader, high)) < time) {
-    low = high;
-    high *= 2;
-  }
-  while (low < high) {
-    const middle = low + Math.floor((high - low) / 2);
-    if ((await timeAt(reader, middle)) < time) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** The time that the entry at seq, or the next one that can be read, claims; beyond the end: infinitely late. */
-async function timeAt(reader: EntryReader, seq: number): Promise<number> {
-  const { entries } = await reader.page(seq - 1, 3, false);
-  for (const row of entries) {
-    const time = Date.parse(claimsOf(row)?.time ?? "");
-    if (!Number.isNaN(time)) return time;
-  }
-  return Number.POSITIVE_INFINITY;
 }
 
 function firstOf(rows: readonly StoredEntry[], fits: (claims: Entry) => boolean): FoundEntry | undefined {

@@ -48,6 +48,8 @@ export interface MonitorOptions {
   entriesPerSecond: number;
   /** Checks the ledger against every anchor; the first finding (see AnchorKeeper.check). */
   checkAnchors?(): Promise<Finding | undefined>;
+  /** Keeps how far the ledger reaches beyond anchors that it does not continue (see AnchorMark.follow). */
+  keepReach?(): Promise<void>;
   /** Share of one core that the pass may take at most. */
   maxCoreShare?: number;
   headEveryMs?: number;
@@ -164,6 +166,7 @@ export class Monitor {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#attempt("reach", async () => this.#options.keepReach?.());
     await this.#options.database.close();
   }
 
@@ -186,6 +189,7 @@ export class Monitor {
       await this.#attempt("server", () => this.#checkServer());
       if (performance.now() - this.#anchorsAt > ANCHORS_EVERY_MS)
         await this.#attempt("anchors", () => this.#checkAnchors());
+      await this.#attempt("reach", async () => this.#options.keepReach?.());
       await alarms.recordPending();
       await this.#pause(headEveryMs);
     }

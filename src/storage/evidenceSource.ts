@@ -12,6 +12,7 @@ import { type AttachmentOpener, openRows } from "./attachmentSealer.ts";
 import { peekBinding } from "./peekLeaf.ts";
 import { type DatabaseAddress, openPool, type PoolOptions } from "./postgres.ts";
 import { schemaOf } from "./schema.ts";
+import { seqOfTime, timeOfUuid } from "./seqOfTime.ts";
 import type { TreeStore } from "./tree/treeStore.ts";
 
 export interface EvidenceSourceOptions extends PoolOptions {
@@ -22,8 +23,12 @@ export interface EvidenceSourceOptions extends PoolOptions {
   tree: TreeStore;
   /** Opens attachments; without it they are given as sealed. */
   opener?: AttachmentOpener;
+  /** Entries on each side that a transaction is looked for in where no index leads to it; 50,000 unless told otherwise. */
+  searchAround?: number;
 }
 
+/** Ten seconds at 5,000 entries each: clocks differ by less, and an append takes less. Read in a fraction of a second. */
+const SEARCH_AROUND = 50_000;
 const BATCH_BYTES = 8 * 1024 * 1024;
 const EVENTS_A_PAGE = 500;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -35,10 +40,12 @@ export class DatabaseEvidence implements EvidenceSource {
   readonly #pool: pg.Pool;
   readonly #schema: string;
   readonly #opener: AttachmentOpener | undefined;
+  readonly #searchAround: number;
 
   constructor(ledger: string, address: DatabaseAddress, options: EvidenceSourceOptions) {
-    const { origin, keys, tree, opener, connections, timeoutMs } = options;
+    const { origin, keys, tree, opener, connections, timeoutMs, searchAround = SEARCH_AROUND } = options;
     this.#opener = opener;
+    this.#searchAround = searchAround;
     this.origin = origin;
     this.keys = keys;
     this.#tree = tree;
@@ -85,17 +92,36 @@ export class DatabaseEvidence implements EvidenceSource {
     if (typeof parsed !== "string" && parsed.claims.type === "response")
       return [parsed.claims.requestSeq, parsed.claims.seq];
     // Open, or refused: no index by transaction stands on the entries, since it would cost every append. The search
-    // index leads there; what is too new for it lies behind its end.
+    // index leads there; what is too new for it lies at the end.
     const seqsOf = async (query: { text: string; values: unknown[] }) =>
       (await this.#pool.query<{ seq: string }>(query)).rows.map(({ seq }) => Number(seq));
     const indexed = await seqsOf(indexedQuery(this.#schema, txn));
     if (indexed.length > 0) return indexed;
-    const { rows } = await this.#pool.query<{ next: string | null }>(
-      `SELECT max(next) AS next FROM ${this.#schema}.index_state`,
+    const { rows } = await this.#pool.query<{ next: string | null; size: string | null }>(
+      `SELECT (SELECT max(next) FROM ${this.#schema}.index_state) AS next, (SELECT max(seq) + 1 FROM ${this.#schema}.entry) AS size`,
     );
-    const newer = await seqsOf(entriesQuery(this.#schema, txn, Number(rows[0]?.next ?? 0)));
-    // Nobody signed the index: that a transaction is not there, only all entries can say.
-    return newer.length > 0 ? newer : seqsOf(entriesQuery(this.#schema, txn, 0));
+    const [next, size] = [Number(rows[0]?.next ?? 0), Number(rows[0]?.size ?? 0)];
+    const end = Math.max(next, size - this.#searchAround);
+    const newer = await seqsOf(entriesQuery(this.#schema, txn, end, Number.MAX_SAFE_INTEGER));
+    return newer.length > 0 ? newer : this.#searchNear(txn, size, seqsOf);
+  }
+
+  /**
+   * Nobody signed the index: that a transaction is not there, only entries can say. Those around the time in its id, not
+   * all: else whoever asks for what never was would have the whole ledger read.
+   */
+  async #searchNear(
+    txn: string,
+    size: number,
+    seqsOf: (query: { text: string; values: unknown[] }) => Promise<number[]>,
+  ): Promise<number[]> {
+    const time = timeOfUuid(txn);
+    if (time === undefined) return [];
+    const leavesFrom = async (seq: number, limit: number) =>
+      (await this.#leaves("seq >= $1 ORDER BY seq LIMIT $2", [seq, limit])).map(({ leaf }) => leaf);
+    const center = await seqOfTime(leavesFrom, time, size);
+    const around = this.#searchAround;
+    return seqsOf(entriesQuery(this.#schema, txn, center - around, center + around));
   }
 
   async *events(to: number): AsyncGenerator<SourceEntry> {
@@ -176,10 +202,15 @@ export function indexedQuery(schema: string, txn: string): { text: string; value
   };
 }
 
-/** The entries of a transaction from a seq on: reads all that lie there. */
-export function entriesQuery(schema: string, txn: string, from: number): { text: string; values: unknown[] } {
+/** The entries of a transaction from a seq on and before another: reads all that lie there. */
+export function entriesQuery(
+  schema: string,
+  txn: string,
+  from: number,
+  to: number,
+): { text: string; values: unknown[] } {
   return {
-    text: `SELECT seq FROM ${schema}.entry WHERE txn = $1 AND seq >= $2 ORDER BY seq`,
-    values: [txn, from],
+    text: `SELECT seq FROM ${schema}.entry WHERE txn = $1 AND seq >= $2 AND seq < $3 ORDER BY seq`,
+    values: [txn, from, to],
   };
 }

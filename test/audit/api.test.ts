@@ -26,6 +26,7 @@ import { tilesOf } from "../../src/ledger/tree/tile.ts";
 import { parseBundle } from "../../src/ledger/tree/tileBundle.ts";
 import { formatBundlePath, formatTilePath } from "../../src/ledger/tree/tilePath.ts";
 import { dropDatabase, intentDraft, makeDatabase, type TestDatabase } from "../storage/writerHarness.ts";
+import { watchAnswers } from "./described.ts";
 import {
   asBytes,
   get,
@@ -42,6 +43,7 @@ let main: PublishedLedger;
 let other: PublishedLedger;
 let open: PublishedLedger;
 let server: Server;
+let undescribed: string[] = [];
 let size = 0;
 const MAIN = "/audit/v1/ledgers/main";
 
@@ -60,6 +62,7 @@ beforeAll(async () => {
   await open.grow(3);
   await open.publish();
   server = serve([main, other, open]).server;
+  undescribed = watchAnswers(server);
 });
 
 afterAll(async () => {
@@ -423,6 +426,36 @@ test("below /audit/v1 only the two documents need no token", async () => {
   const nowhere = await get(server, "/audit/v1/nowhere").expect(404);
   expect(JSON.parse(nowhere.text).code).toBe("not_found");
   await request(server).post("/audit/v1/verify").send({ leaf: "x" }).expect(401);
+});
+
+test("an entry that is gone is the ledger's fault, whatever it is asked by", async () => {
+  const row = "ledger_main.entry WHERE seq = 320";
+  const { id } = entryAnswer.parse((await get(server, `${MAIN}/entries/320`)).body).entry.entry ?? {};
+  await main.tamper(`CREATE TABLE kept AS SELECT * FROM ${row}; DELETE FROM ${row}`);
+  try {
+    for (const path of ["entries/320", "entries/320/proof", "entries/320?include=attachments"]) {
+      const { text } = await get(server, `${MAIN}/${path}`).expect(500);
+      expect(problemSchema.parse(JSON.parse(text)).code).toBe("ledger_inconsistent");
+    }
+    await get(server, `${MAIN}/entries/by-id/${id}`).expect(404);
+    await get(server, "/ledgers/main/tile/entries/001").expect(500);
+  } finally {
+    await main.tamper("INSERT INTO ledger_main.entry SELECT * FROM kept; DROP TABLE kept");
+  }
+});
+
+test("whatever was answered here, the document says that it may be", async () => {
+  for (const path of [
+    "/audit/v1/",
+    "/audit/v1/openapi.json",
+    "/audit/v1/status",
+    "/audit/v1/connectors",
+    "/session",
+  ]) {
+    await get(server, `${path}?other=1`);
+    await get(server, path);
+  }
+  expect(undescribed).toEqual([]);
 });
 
 test("an address that guesses tokens, or asks without end, is slowed down; health is not", async () => {

@@ -1,5 +1,5 @@
 /** `scimseal doctor` against real files and real servers: what is wrong is found, named, and comes with a remedy. */
-import { chmod, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ let base: string;
 let config: string;
 let server: http.Server;
 let seen: http.IncomingMessage[];
-let answer: (request: http.IncomingMessage, response: http.ServerResponse) => void;
+let answer: (request: http.IncomingMessage, response: http.ServerResponse) => unknown;
 beforeEach(async () => {
   base = await mkdtemp(path.join(tmpdir(), "scimseal-doctor-"));
   seen = [];
@@ -128,9 +128,30 @@ test("credentials: none for a connector, and one that is about to end", async ()
   expect(bad(await run())).toEqual([
     expect.objectContaining({
       name: "connector okta",
-      remedy: `${commandName()} token mint --connector okta`,
+      remedy: `${commandName()} token mint --config ${config} --connector okta`,
     }),
   ]);
+});
+
+test("a credential for the target is asked for as the proxy asks for it: by Basic (RFC 6749 §2.3.1)", async () => {
+  const { port } = server.address() as AddressInfo;
+  const text = await readFile(config, "utf8");
+  const oauth = `{ oauth: { tokenUrl: "http://127.0.0.1:${port}/token", clientId: "a b", clientSecret: { file: ${JSON.stringify(path.join(base, "secret"))} }, scope: s } }`;
+  await writeFile(config, text.replace(/auth: .*/, `auth: ${oauth}`));
+  let form = "";
+  answer = (request, response) => {
+    if (request.url !== "/token") return response.end("{}");
+    request.on("data", (chunk) => {
+      form += chunk;
+    });
+    return request.on("end", () => {
+      const asked = request.headers.authorization === `Basic ${btoa("a%20b:target-secret")}`;
+      response.writeHead(asked ? 200 : 401).end(JSON.stringify({ access_token: "granted" }));
+    });
+  };
+  expect(bad(await run())).toEqual([]);
+  expect(form).toBe("grant_type=client_credentials&scope=s");
+  expect(seen.at(-1)?.headers.authorization).toBe("Bearer granted");
 });
 
 test("without --config it takes the demonstration's data directory, or says what to say", async () => {

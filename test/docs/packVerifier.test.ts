@@ -163,6 +163,26 @@ describe.runIf(python !== undefined)("beside the product", () => {
     await expectSame(pack, false, rewritten.publish());
   });
 
+  test("what no entry names is not evidence, though it lies beside what is", async () => {
+    const pack = await ledger.pack({ query: { kind: "range", from: 12, to: 14 } });
+    const plant = (name: string) =>
+      changePack(pack, (member) =>
+        member.name === nameOf("proofs", 14) ? [member, { name, bytes: Buffer.alloc(32) }] : member,
+      );
+    const folder = "attachments/0000000000000012";
+    for (const name of [`${folder}/planted`, `${folder}/planted.salt`, "evil.txt", nameOf("proofs", 77)]) {
+      expect(await expectSame(await plant(name), false)).toContain(name);
+    }
+    // A statement that says that they were left out makes nobody believe attachments that were not looked at.
+    const swapped = await changePack(pack, (member) =>
+      member.name.endsWith("/body") ? { ...member, bytes: Buffer.from("{}") } : member,
+    );
+    const hidden = await changeText(swapped, "statement.json", (text) =>
+      text.replace('"included"', '"left_out"'),
+    );
+    await expectSame(hidden, false);
+  });
+
   test("its Ed25519 refuses what it must: the edge cases of all implementations", async () => {
     const program = [
       "import importlib.util, json, sys",

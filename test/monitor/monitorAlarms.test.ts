@@ -1,7 +1,7 @@
 // Alarms of several instances and over restarts: one finding is one entry and one message, whoever finds it; and what
 // was acknowledged of an anchor is known only as long as the ledger goes on from where it stood then.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -41,7 +41,11 @@ async function makeDirectory(): Promise<string> {
 }
 
 /** An instance as far as alarms go: writer, monitor, anchor in its data directory, and what its webhooks were told. */
-async function startInstance(copy: TestCopy, dataDir: string, isMute = false) {
+async function startInstance(
+  copy: TestCopy,
+  dataDir: string,
+  { isMute = false, passPauseMs = 50 }: { isMute?: boolean; passPauseMs?: number } = {},
+) {
   const writer = new LedgerWriter(copy.writerOptions());
   await writer.start();
   const opened = copy.open();
@@ -93,9 +97,10 @@ async function startInstance(copy: TestCopy, dataDir: string, isMute = false) {
     positionFile: join(dataDir, "position.json"),
     entriesPerSecond: 100_000,
     checkAnchors: () => keeper.check(),
+    keepReach: () => mark.follow(),
     maxCoreShare: 1,
     headEveryMs: 50,
-    passPauseMs: 50,
+    passPauseMs,
   });
   // In the order of a running instance.
   await monitor.start();
@@ -173,7 +178,7 @@ test("what several instances find is one alarm: one entry, one message, one ackn
 test("an instance that cannot record tells its webhooks all the same, and gives way to the one that can", async () => {
   const copy = await filled(10);
   await publish(copy, []);
-  const mute = await startInstance(copy, await makeDirectory(), true);
+  const mute = await startInstance(copy, await makeDirectory(), { isMute: true });
   await copy.tamper(`UPDATE entry SET ${FLIP} WHERE seq = 7`);
   await until(() => mute.told.length > 0, "told", 10_000);
   expect(await raisedIn(copy)).toEqual([]);
@@ -240,6 +245,55 @@ test("cut off again below the anchor after the first cut was acknowledged: an al
   const third = await startInstance(copy, dataDir);
   await until(() => third.monitor.status.lastWhole !== undefined, "a pass", 10_000);
   expect(codesOf(third)).toEqual([]);
+});
+
+test("a cut that was acknowledged is no news when the ledger has grown past the anchor, after a restart too", async () => {
+  const copy = await filled(40);
+  const dataDir = await makeDirectory();
+  const before = await startInstance(copy, dataDir);
+  const anchored = await anchor(copy, before);
+  await before.stop();
+  await cut(copy, 21);
+  const first = await startInstance(copy, dataDir);
+  await until(async () => (await raisedIn(copy)).length === 1, "its entry");
+  await acknowledge(copy, first);
+  await passMany(first.writer, 40);
+  expect(first.writer.size).toBeGreaterThan(anchored);
+  for (let passes = 0; passes < 2; passes++) {
+    const { lastWhole } = first.monitor.status;
+    await until(() => first.monitor.status.lastWhole !== lastWhole, "a pass", 10_000);
+  }
+  expect(codesOf(first)).toEqual([]);
+  await first.stop();
+  const second = await startInstance(copy, dataDir);
+  expect(codesOf(second)).toEqual([]);
+  expect(await raisedIn(copy)).toHaveLength(1);
+});
+
+test("what was written since the last look at the anchors and cut off while it was stopped: an alarm again", async () => {
+  const copy = await filled(40);
+  const dataDir = await makeDirectory();
+  const before = await startInstance(copy, dataDir);
+  await anchor(copy, before);
+  await before.stop();
+  await cut(copy, 21);
+  // One pass, and with it the last look for a long time.
+  const first = await startInstance(copy, dataDir, { passPauseMs: 600_000 });
+  await until(async () => (await raisedIn(copy)).length === 1, "its entry");
+  await until(() => first.monitor.status.lastWhole !== undefined, "a pass", 10_000);
+  await acknowledge(copy, first);
+  const [known] = await copy.query("SELECT max(seq) AS seq FROM entry");
+  await passMany(first.writer, 10);
+  const reach = () => readFile(join(dataDir, "anchor-mark.json"), "utf8").then((text) => JSON.parse(text));
+  // Soon, for a crash; and at a stop what came last.
+  await until(async () => (await reach()).size === first.writer.size, "its reach");
+  await passMany(first.writer, 1);
+  await first.stop();
+  expect(await reach()).toMatchObject({ size: first.writer.size, isTold: true });
+
+  await cut(copy, Number(known?.seq) + 1);
+  const second = await startInstance(copy, dataDir);
+  expect(codesOf(second)).toEqual(["anchor_ahead"]);
 });
 
 test("cut off again while it runs: an alarm about the anchor again", async () => {

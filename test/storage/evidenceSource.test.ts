@@ -1,5 +1,5 @@
 // Where a transaction stands that has no outcome: found by the search index, behind its end, and without it; never by
-// reading the whole ledger where that can be helped, and never denied on the word of an index that nobody signed.
+// reading the whole ledger, and never denied on the word of an index that nobody signed.
 
 import pg from "pg";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => dropDatabase(database));
 
-function evidenceOf(ledger: TestLedger): DatabaseEvidence {
+function evidenceOf(ledger: TestLedger, searchAround?: number): DatabaseEvidence {
   const address = { connectionString: database.urls.reader, requireSync: [] };
   const options = { connections: 1, timeoutMs: 10_000 };
   const tree = new TreeStore(ledger.name, address, options);
@@ -32,6 +32,7 @@ function evidenceOf(ledger: TestLedger): DatabaseEvidence {
     keys: [],
     tree,
     ...options,
+    ...(searchAround !== undefined && { searchAround }),
   });
   onTestFinished(async () => {
     await evidence.close();
@@ -72,7 +73,7 @@ async function plansOf(asked: readonly [string, unknown[]][]): Promise<string> {
   }
 }
 
-test("open and refused transactions are found without reading the ledger; unknown ones only by reading it", async () => {
+test("open and refused transactions are found without reading the ledger, and without the index around the time in their id", async () => {
   const ledger = await makeLedger(database);
   const writer = await ledger.writer();
   const pass = (count: number) => Promise.all(Array.from({ length: count }, () => passOne(writer)));
@@ -111,6 +112,72 @@ test("open and refused transactions are found without reading the ledger; unknow
   expect(await evidence.seqsOfTransaction(open)).toEqual([seqs[0]]);
   expect(await evidence.seqsOfTransaction(newUuid())).toEqual([]);
 });
+
+test("for one that is not there only the entries around the time in its id are read, and those at the end", async () => {
+  const ledger = await makeLedger(database);
+  const writer = await ledger.writer();
+  const pass = (count: number) => Promise.all(Array.from({ length: count }, () => passOne(writer)));
+  const write = { method: "POST", path: "/Users", body: { userName: "ada@example.com" } };
+  await pass(300);
+  const [hidden, unknown] = [newUuid(), newUuid()];
+  const { seq } = await writer.append(intentOf({ ...write, txn: hidden }));
+  await pass(300);
+  await indexAll(database, ledger);
+  await runSql(database.urls.superuser, `DELETE FROM ${ledger.schema}.txn WHERE txn = '${hidden}'`);
+  const around = 50;
+  const evidence = evidenceOf(ledger, around);
+  expect(await evidence.seqsOfTransaction(hidden)).toEqual([seq]);
+  const ids = [
+    unknown,
+    newUuid(),
+    "00000000-0000-7000-8000-000000000000",
+    "ffffffff-ffff-7fff-bfff-ffffffffffff",
+  ];
+  // An index that is at its beginning, as after an upgrade, does not make it more.
+  for (const next of [undefined, 0]) {
+    if (next === 0) await runSql(database.urls.superuser, `UPDATE ${ledger.schema}.index_state SET next = 0`);
+    for (const txn of ids) {
+      const { result, asked } = await statementsOf(() => evidence.seqsOfTransaction(txn));
+      expect(result).toEqual([]);
+      expect(await entriesRead(asked)).toBeLessThan(4 * around + 100);
+    }
+  }
+  // No transaction has an id of another version: nothing is looked for.
+  expect(await evidence.seqsOfTransaction("00000000-0000-4000-8000-000000000000")).toEqual([]);
+});
+
+/** Rows of entries that the statements go through, asked once more. */
+async function entriesRead(asked: readonly [string, unknown[]][]): Promise<number> {
+  const client = new pg.Client({ connectionString: database.urls.superuser });
+  await client.connect();
+  try {
+    // The rows that were looked at, whatever the planner takes for few rows.
+    await client.query("SET enable_seqscan = off");
+    let count = 0;
+    for (const [text, values] of asked) {
+      const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values);
+      for (const row of rows)
+        for (const { Plan } of row["QUERY PLAN"] as { Plan: PlanNode }[]) count += rowsOf(Plan);
+    }
+    return count;
+  } finally {
+    await client.end();
+  }
+}
+
+interface PlanNode {
+  "Relation Name"?: string;
+  "Actual Rows": number;
+  "Rows Removed by Filter"?: number;
+  Plans?: PlanNode[];
+}
+
+function rowsOf(node: PlanNode): number {
+  const own = node["Relation Name"]?.startsWith("entry")
+    ? node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0)
+    : 0;
+  return (node.Plans ?? []).reduce((sum, one) => sum + rowsOf(one), own);
+}
 
 test("a ledger without an index", async () => {
   const ledger = await makeLedger(database);

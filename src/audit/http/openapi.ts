@@ -78,11 +78,11 @@ export function makeDocument(operations: readonly Operation[]): OpenApiDocument 
 }
 
 /** Every problem that an operation may answer with. */
-export function problemsOf({ access, params, query, body, problems = [] }: Operation): ProblemCode[] {
-  const hasParameters = Object.keys({ ...params.shape, ...query.shape }).length > 0;
+export function problemsOf({ access, body, problems = [] }: Operation): ProblemCode[] {
   const codes = new Set<ProblemCode>(problems);
   codes.add("rate_limited");
-  if (hasParameters || body) codes.add("invalid_parameter");
+  // Also where there are no parameters: then every one is unknown.
+  codes.add("invalid_parameter");
   if (access !== "anyone")
     for (const code of ["unauthenticated", "cross_site", "forbidden", "ledger_unreadable"] as const)
       codes.add(code);

@@ -49,7 +49,7 @@ export function wantsText(request: Request, format: string | undefined): boolean
   return format === undefined ? request.accepts("json", "text/plain") === "text/plain" : format !== "json";
 }
 
-/** What is wrong first, in words: the parameter and why. */
-export function describeIssue({ issues: [issue] }: z.ZodError): string {
-  return `${issue?.path.join(".") || "query"}: ${issue?.message}`;
+/** What is wrong first, in words: the parameter, or the whole that it stands in, and why. */
+export function describeIssue({ issues: [issue] }: z.ZodError, whole: "query" | "body" = "query"): string {
+  return `${issue?.path.join(".") || whole}: ${issue?.message}`;
 }

@@ -202,7 +202,7 @@ function parseBody<Schema extends z.ZodType>(schema: Schema, text: string): z.ou
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new Problem("invalid_parameter", describeIssue(parsed.error));
+  throw new Problem("invalid_parameter", describeIssue(parsed.error, "body"));
 }
 
 export const verifyOperations: readonly Operation[] = [postVerifyRange, postVerify];

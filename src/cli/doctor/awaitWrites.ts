@@ -7,11 +7,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../../config/schema.ts";
 
-/** `taken`: no alarm of these ledgers blocks it. `refused`: one still does. `unseen`: no instance answered. */
+/**
+ * `taken`: nothing keeps it from writing to these ledgers. `refused`: an alarm of one of them still does. `unready`: no
+ * alarm, but something else. `unseen`: no instance answered.
+ */
 export interface Seen {
-  state: "taken" | "refused" | "unseen";
+  state: "taken" | "refused" | "unready" | "unseen";
   /** Where it was asked; undefined if the configuration does not say where. */
   url?: string;
+  /** Why it is not ready, in its own words. */
+  reasons?: readonly string[];
 }
 
 /** An instance reads new entries every second; a ledger with many of them keeps it longer. */
@@ -26,10 +31,14 @@ export async function awaitWrites(config: Config, ledgers: readonly string[], wa
   const url = new URL("/readyz", base).href;
   const deadline = performance.now() + waitMs;
   for (;;) {
-    const blocked = await readBlocked(url);
-    if (blocked === undefined) return { state: "unseen", url };
-    if (!ledgers.some((ledger) => blocked.includes(ledger))) return { state: "taken", url };
-    if (performance.now() >= deadline) return { state: "refused", url };
+    const all = await readReasons(url);
+    if (all === undefined) return { state: "unseen", url };
+    const reasons = all.filter(({ ledger }) => ledger === undefined || ledgers.includes(ledger));
+    if (reasons.length === 0) return { state: "taken", url };
+    if (performance.now() >= deadline) {
+      const state = reasons.some(({ reason }) => reason === "tampered") ? "refused" : "unready";
+      return { state, url, reasons: reasons.map(({ reason }) => reason) };
+    }
     await sleep(LOOK_EVERY_MS);
   }
 }
@@ -56,15 +65,22 @@ async function readDemoUrl(dataDir: string): Promise<string | undefined> {
   }
 }
 
-/** The ledgers that an alarm blocks; undefined if nobody answers as an instance does. */
-async function readBlocked(url: string): Promise<string[] | undefined> {
+interface Reason {
+  reason: string;
+  /** Undefined: it is about all ledgers. */
+  ledger?: string;
+}
+
+/** Why the instance is not ready; undefined if nobody answers as an instance does. */
+async function readReasons(url: string): Promise<Reason[] | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: "error" });
     const answer = (await response.json()) as { reasons?: unknown };
     if (!Array.isArray(answer.reasons)) return undefined;
-    return answer.reasons.flatMap((one: { reason?: unknown; ledger?: unknown } | null) =>
-      one?.reason === "tampered" && typeof one.ledger === "string" ? [one.ledger] : [],
-    );
+    return answer.reasons.map((one: { reason?: unknown; ledger?: unknown } | null) => ({
+      reason: String(one?.reason ?? "unknown"),
+      ...(typeof one?.ledger === "string" ? { ledger: one.ledger } : {}),
+    }));
   } catch {
     // Not there, not TLS that is trusted here, or not an instance: it makes no difference to what can be said.
     return undefined;

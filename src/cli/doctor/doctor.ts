@@ -51,9 +51,10 @@ export function registerDoctor(program: Command, checkDatabase: CheckDatabase): 
         command.configureOutput().writeOut?.(options.json ? `${JSON.stringify(value, null, 2)}\n` : text);
       if (options.acknowledge) {
         const done = await acknowledgeAlarms(options);
-        write(formatAcknowledgements(done), done);
-        // A program can ask /readyz itself; a person wants to know before trying.
-        if (!options.json) write(await describeResumption(options, done), done);
+        if (!options.json) write(formatAcknowledgements(done), done);
+        // Whoever goes on after this command writes next: so it ends when that can go well, or has said that it cannot.
+        const resumption = await describeResumption(options, done);
+        write(resumption, done);
         return;
       }
       if (options.alarm !== undefined) command.error("error: --alarm goes with --acknowledge");
@@ -165,7 +166,7 @@ function judgeStatus(name: string, status: number): Check {
   const said = `answers ${status} to GET /ServiceProviderConfig`;
   if (status === 200) return ok(name, said);
   if (status === 401 || status === 403)
-    return fail(name, said, "the target refuses the credential under target.auth");
+    return fail(name, said, "the target refuses the credential under target.auth: renew it there and here");
   if (status >= 500) return fail(name, said, "the target is not well: look at its own logs");
   return warn(name, said, "check that target.url is the SCIM base URL; some targets do not have this page");
 }

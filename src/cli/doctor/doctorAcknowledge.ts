@@ -4,11 +4,13 @@
 
 import { commandName } from "../../config/commandName.ts";
 import { loadConfig } from "../../config/load.ts";
+import type { Config } from "../../config/schema.ts";
 import { addressesOf, writerSettings } from "../../ledgers.ts";
 import { createWriter } from "../../ledgerWriter.ts";
 import { isTamper } from "../../monitor/alarm/alarm.ts";
 import { formatAcknowledged } from "../../monitor/alarm/alarmEvent.ts";
 import { openEmbedded } from "../../storage/embedded/embedded.ts";
+import { printable } from "../printable.ts";
 import { awaitWrites, USUAL_SECONDS } from "./awaitWrites.ts";
 import { configFileOf, type PlaceOptions } from "./configFile.ts";
 import { openOf, readLedgerHistory } from "./doctorLedger.ts";
@@ -87,17 +89,30 @@ export async function describeResumption(
   done: readonly Acknowledged[],
   waitMs = WAIT_MS,
 ): Promise<string> {
-  const ledgers = [...new Set(done.filter(({ code }) => isTamper(code)).map(({ ledger }) => ledger))];
-  if (ledgers.length === 0) return "";
   const config = await loadConfig(configFileOf(options), { secrets: "deferred" });
-  const { state, url } = await awaitWrites(config, ledgers, waitMs);
+  if (done.length === 0) return describeUnrecorded(config);
+  const blocking = done.filter(
+    ({ ledger, code }) => isTamper(code) && config.ledgers[ledger]?.monitor.onTamper === "refuse",
+  );
+  if (blocking.length === 0) return `An instance that runs takes it up within about ${USUAL_SECONDS} s.\n`;
+  const ledgers = [...new Set(blocking.map(({ ledger }) => ledger))];
+  const { state, url, reasons = [] } = await awaitWrites(config, ledgers, waitMs);
   const at = url === undefined ? "" : ` at ${url}`;
   switch (state) {
     case "taken":
       return `Writes are taken again, says the instance${at}.\n`;
     case "refused":
       return `Writes are still refused, says the instance${at}: see there why; ${commandName()} doctor shows the alarms that are open.\n`;
+    case "unready":
+      return `No alarm stops writes any more, but the instance${at} is not ready (${printable(reasons.join(", "))}): see there why.\n`;
     case "unseen":
       return `No instance answers${at}. One that runs takes writes again within about ${USUAL_SECONDS} s.\n`;
   }
+}
+
+/** An instance refuses writes from the moment of the finding. Its entry comes later: after a restart, if the head was cut off under it. */
+async function describeUnrecorded(config: Config): Promise<string> {
+  const { state, url } = await awaitWrites(config, Object.keys(config.ledgers), 0);
+  if (state !== "refused") return "";
+  return `But the instance at ${url} refuses writes for an alarm that is not in the ledger: it is on its way there, or cannot be written now. See there why; try again in some seconds, or after a restart.\n`;
 }

@@ -8,11 +8,15 @@ import { addressesOf } from "../../ledgers.ts";
 import { hasCluster } from "../../storage/embedded/cluster.ts";
 import { openEmbedded } from "../../storage/embedded/embedded.ts";
 import { type DatabaseFacts, inspectDatabase } from "../../storage/inspect.ts";
+import { shellWord } from "../printable.ts";
 import { type Check, errorText, fail, ok, warn } from "./check.ts";
 import { checkHistory } from "./doctorLedger.ts";
 
 const OLDEST_POSTGRES = 140_000;
 const CLOCK_TOLERANCE_MS = 2_000;
+
+const DURABILITY_REMEDY =
+  "set it on the server (ALTER SYSTEM SET …, then SELECT pg_reload_conf()), or correct database in the configuration; until then the proxy refuses writes";
 
 const quiet = { info() {}, warn() {}, error() {} };
 
@@ -38,7 +42,8 @@ export async function checkDatabase(config: Config): Promise<Check[]> {
           ...judgeSealing(`ledger ${name}: sealing key`, facts, ledger),
         );
         if (facts.schemaProblem === undefined) {
-          const commandLine = (command: string) => `${commandName()} ${command} --config ${config.file}`;
+          const commandLine = (command: string) =>
+            `${commandName()} ${command} --config ${shellWord(config.file)}`;
           checks.push(...(await checkHistory(name, ledger, addresses.reader, commandLine)));
         }
       } catch (cause) {
@@ -54,11 +59,11 @@ export async function checkDatabase(config: Config): Promise<Check[]> {
 function judge(label: string, facts: DatabaseFacts, canMigrate: boolean): Check[] {
   const checks = [
     facts.version >= OLDEST_POSTGRES
-      ? ok(label, `PostgreSQL ${facts.version / 10_000}, role ${facts.role}`)
-      : fail(label, `PostgreSQL ${facts.version / 10_000}`, "use version 14 or newer"),
+      ? ok(label, `PostgreSQL ${formatVersion(facts.version)}, role ${facts.role}`)
+      : fail(label, `PostgreSQL ${formatVersion(facts.version)}`, "use version 14 or newer"),
     facts.weakness === undefined
       ? ok(`${label} durability`, "a proved commit survives a crash")
-      : fail(`${label} durability`, facts.weakness, "the proxy refuses writes until this is mended"),
+      : fail(`${label} durability`, facts.weakness, DURABILITY_REMEDY),
     judgeRole(label, facts),
     Math.abs(facts.clockOffsetMs) <= CLOCK_TOLERANCE_MS
       ? ok(`${label} clock`, `within ${Math.abs(facts.clockOffsetMs)} ms of this machine's`)
@@ -72,8 +77,20 @@ function judge(label: string, facts: DatabaseFacts, canMigrate: boolean): Check[
     checks.push(ok(`${label} tables`, "there, of this version and origin"));
   else if (canMigrate)
     checks.push(warn(`${label} tables`, facts.schemaProblem, "the next start of the proxy makes them"));
-  else checks.push(fail(`${label} tables`, facts.schemaProblem, "set database.ownerUrl for one start"));
+  else
+    checks.push(
+      fail(
+        `${label} tables`,
+        facts.schemaProblem,
+        "set database.ownerUrl for one start of the proxy: it makes them",
+      ),
+    );
   return checks;
+}
+
+/** `server_version_num` as people say it: 180004 is 18.4. */
+function formatVersion(version: number): string {
+  return `${Math.floor(version / 10_000)}.${version % 10_000}`;
 }
 
 /** Whether the key file is the one that this ledger's attachments were sealed with. */

@@ -11,26 +11,29 @@ import { loadPinned } from "../../keys/keyring.ts";
 import { loadSealingKey } from "../../keys/sealingKey.ts";
 import { loadSigner } from "../../keys/signer.ts";
 import { loadTokenKey } from "../../keys/tokenKey.ts";
+import { shellWord } from "../printable.ts";
 import { type Check, errorText, fail, judgeCertificate, ok, warn } from "./check.ts";
 
 /** The data directory exists, is ours to write, and is closed to others. */
-export function checkDataDir({ dataDir }: Config): Check[] {
+export function checkDataDir({ dataDir, file }: Config): Check[] {
   const name = "data directory";
   try {
     const mode = statSync(dataDir).mode & 0o777;
     accessSync(dataDir, constants.W_OK | constants.X_OK);
     if ((mode & 0o077) === 0 || process.platform === "win32") return [ok(name, dataDir)];
     const said = `${dataDir} has mode ${mode.toString(8).padStart(4, "0")}, so other accounts can look into it`;
-    return [fail(name, said, `chmod 700 ${dataDir}`)];
+    return [fail(name, said, `chmod 700 ${shellWord(dataDir)}`)];
   } catch (error) {
     if (errorCode(error) !== "ENOENT") {
-      return [fail(name, `${dataDir} cannot be used (${errorCode(error)})`, "check who owns it")];
+      return [
+        fail(name, `${dataDir} cannot be used (${errorCode(error)})`, "see to it that this account owns it"),
+      ];
     }
     return [
       warn(
         name,
         `${dataDir} does not exist yet`,
-        `${commandName()} serve makes it, and ${commandName()} token mint puts tokens there`,
+        `${commandName()} serve --config ${shellWord(file)} makes it, and ${commandName()} token mint puts tokens there`,
       ),
     ];
   }
@@ -47,7 +50,11 @@ function checkLedgerKeys(name: string, config: LedgerConfig): Check[] {
       return { value: load() };
     } catch (error) {
       return {
-        check: fail(`${name}: ${what}`, errorText(error), "without a usable key the ledger is not opened"),
+        check: fail(
+          `${name}: ${what}`,
+          errorText(error),
+          "put the ledger's own key back, from its backup: without a usable one the ledger is not opened",
+        ),
       };
     }
   };
@@ -96,7 +103,7 @@ function checkCertificate(name: string, certFile: string, keyFile: string): Chec
 const EXPIRY_WARN_MS = 14 * 86_400_000;
 
 /** The credential file can be used, every connector has a client, and no token is about to end. */
-export async function checkCredentials({ dataDir, connectors }: Config): Promise<Check[]> {
+export async function checkCredentials({ dataDir, connectors, file }: Config): Promise<Check[]> {
   let credentials: Awaited<ReturnType<typeof listCredentials>>;
   try {
     credentials = await listCredentials(dataDir);
@@ -128,7 +135,7 @@ export async function checkCredentials({ dataDir, connectors }: Config): Promise
         warn(
           `connector ${connector}`,
           "has no client",
-          `${commandName()} token mint --connector ${connector}`,
+          `${commandName()} token mint --config ${shellWord(file)} --connector ${connector}`,
         ),
       );
     }

@@ -43,11 +43,15 @@ async function makeAuthorization(auth: TargetAuth, target: TargetConfig): Promis
     case "oauth": {
       const form = new URLSearchParams({
         grant_type: "client_credentials",
-        client_id: auth.clientId,
-        client_secret: auth.clientSecret.reveal(),
         ...(auth.scope !== undefined && { scope: auth.scope }),
       }).toString();
-      const headers = { "content-type": "application/x-www-form-urlencoded", accept: "application/json" };
+      // Exactly as the proxy asks (RFC 6749 §2.3.1): another way might be granted, and the proxy's refused.
+      const proof = [auth.clientId, auth.clientSecret.reveal()].map(encodeURIComponent).join(":");
+      const headers = {
+        authorization: `Basic ${Buffer.from(proof).toString("base64")}`,
+        "content-type": "application/x-www-form-urlencoded",
+        accept: "application/json",
+      };
       const answer = await exchange(target, auth.tokenUrl, { method: "POST", headers, body: form });
       if (answer.status !== 200) throw new Error(`the token endpoint answered ${answer.status}`);
       return `Bearer ${readAccessToken(answer.body)}`;
@@ -87,7 +91,9 @@ function exchange(target: TargetConfig, address: string, outgoing: Outgoing): Pr
     ...(tls?.caFile !== undefined && { ca: readFileSync(tls.caFile) }),
     ...(tls?.certFile !== undefined && { cert: readFileSync(tls.certFile) }),
     ...(tls?.keyFile !== undefined && { key: readFileSync(tls.keyFile) }),
-    ...(tls?.serverName !== undefined && { servername: tls.serverName }),
+    // The name set for the target's certificate says nothing about the authorization server's.
+    ...(tls?.serverName !== undefined &&
+      url.hostname === new URL(target.url).hostname && { servername: tls.serverName }),
   };
   return new Promise((resolve, reject) => {
     const client = url.protocol === "https:" ? https : http;

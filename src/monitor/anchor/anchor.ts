@@ -23,8 +23,10 @@ export interface Anchor {
 
 export type AnchorCode = "anchor_unreadable" | "anchor_ahead" | "anchor_mismatch";
 
-/** `size`: leaves under the anchor's checkpoint, all of them in the ledger. */
-export type AnchorCheck = { ok: true; size: number } | { ok: false; code: AnchorCode; detail: string };
+/** `size`: leaves under the anchor's checkpoint, all of them in the ledger if it is well; undefined if it cannot be read. */
+export type AnchorCheck =
+  | { ok: true; size: number }
+  | { ok: false; code: AnchorCode; size?: number; detail: string };
 
 /** What of the tree's storage the check reads; a TreeStore is one. */
 export type AnchoredTree = Pick<TreeStore, "size" | "leafHashes" | "readTiles">;
@@ -60,6 +62,7 @@ export async function checkAnchor(
     return {
       ok: false,
       code: "anchor_ahead",
+      size,
       detail: `the anchor holds a checkpoint of ${size} entries and the ledger has ${entries}: the newest were removed, or an older database was restored`,
     };
   }
@@ -68,6 +71,7 @@ export async function checkAnchor(
   return {
     ok: false,
     code: "anchor_mismatch",
+    size,
     detail: `the ledger's first ${size} entries are not those that the anchor's checkpoint was signed over${typeof found === "string" ? `: ${found}` : ""}`,
   };
 }

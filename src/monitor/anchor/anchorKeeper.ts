@@ -33,10 +33,13 @@ export interface AnchorKeeperOptions {
   log: { warn(fields: object, message: string): void };
   onFinding(finding: Finding): void;
   /** How far the ledger reached when a finding was told. */
-  mark?: Pick<AnchorMark, "isNews" | "clear">;
+  mark?: Pick<AnchorMark, "isNews" | "clear" | "since">;
   /** Before a finding that differs from what was told: whatever was acknowledged of anchors, it was not this. */
   onNews?(): void;
 }
+
+/** `size`: leaves under the note that it is about. */
+type PlaceFinding = Pick<Finding, "code" | "detail"> & { size?: number };
 
 type Kept = Pick<StoredCheckpoint, "size" | "root" | "note">;
 
@@ -84,9 +87,9 @@ export class AnchorKeeper {
       const keys = await this.#options.keys();
       let first: Finding | undefined;
       for (const place of this.#places) {
-        const finding = await this.#checkPlace(place, keys);
-        if (!finding) continue;
-        await this.#found(finding);
+        const found = await this.#checkPlace(place, keys);
+        if (!found) continue;
+        const finding = await this.#found(found);
         first ??= finding;
       }
       if (!first) await this.#options.mark?.clear();
@@ -111,7 +114,7 @@ export class AnchorKeeper {
     await this.#work;
   }
 
-  async #checkPlace(place: Place, keys: readonly LogKey[]): Promise<Finding | undefined> {
+  async #checkPlace(place: Place, keys: readonly LogKey[]): Promise<PlaceFinding | undefined> {
     let note: string | undefined;
     try {
       note = await place.anchor.read();
@@ -129,7 +132,7 @@ export class AnchorKeeper {
     place.isChecked = result.ok;
     if (!result.ok) {
       place.problem = result.detail;
-      return { code: result.code, detail: `${place.name}: ${result.detail}` };
+      return { ...result, detail: `${place.name}: ${result.detail}` };
     }
     this.#kept(place, note, result.size);
     return undefined;
@@ -164,20 +167,26 @@ export class AnchorKeeper {
     // By tiles, since this happens once a second; a check reads the leaf hashes.
     const options = { ...this.#options, recomputeBelow: 0 };
     const result = await checkAnchor(note, await this.#options.keys(), tree, options);
-    if (!result.ok) await this.#found({ code: result.code, detail: result.detail });
+    if (!result.ok) await this.#found(result);
     return result.ok;
   }
 
-  async #found(finding: Finding): Promise<void> {
+  /** Tells of it, and gives it as it was told. */
+  async #found({ code, size, detail }: PlaceFinding): Promise<Finding> {
     const { mark, onNews, onFinding, log } = this.#options;
+    const finding: Finding = { code, detail };
     try {
       if (await mark?.isNews()) onNews?.();
+      // What was cut off and written anew since is the same cut: the ledger was too short for this note when that was told.
+      else if (code === "anchor_mismatch" && size !== undefined && size > (mark?.since ?? size))
+        finding.code = "anchor_ahead";
     } catch (cause) {
       // A full disk, or the database went away: then what was acknowledged cannot be told from this.
       log.warn({ err: cause }, "cannot keep how far the ledger reached");
       onNews?.();
     }
     onFinding(finding);
+    return finding;
   }
 
   #kept(place: Place, note: string, size: number): void {

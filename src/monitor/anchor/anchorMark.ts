@@ -14,6 +14,8 @@ interface Mark {
   size: number;
   /** Leaf hash of the newest of them; empty if there were none, or it could not be read. */
   hash: Uint8Array;
+  /** Entries of the ledger when it was told as news. */
+  since: number;
   /** Its alarm is in the ledger. Until then a restart tells again. */
   isTold: boolean;
 }
@@ -33,6 +35,11 @@ export class AnchorMark {
     this.#tree = tree;
   }
 
+  /** Entries that the ledger had when the finding was told that it goes on from; undefined before the first. */
+  get since(): number | undefined {
+    return this.#mark?.since;
+  }
+
   /** Whether the ledger does not go on from where it stood when this was told. Keeps how far it reaches now. */
   isNews(): Promise<boolean> {
     return this.#inTurn(async () => {
@@ -49,8 +56,23 @@ export class AnchorMark {
         return false;
       }
       this.#isOwn = true;
-      await this.#write({ size, hash: hash ?? new Uint8Array(), isTold: false });
+      await this.#write({ size, hash: hash ?? new Uint8Array(), since: size, isTold: false });
       return true;
+    });
+  }
+
+  /**
+   * Keeps how far the ledger reaches by now, if it goes on from the mark. To be called often, and when the process ends:
+   * what was written after the last call and is cut off while nobody looks is no news.
+   */
+  follow(): Promise<void> {
+    return this.#inTurn(async () => {
+      const mark = await this.#read();
+      if (!mark || !(mark.isTold || this.#isOwn)) return;
+      const size = await this.#tree.size();
+      if (size <= mark.size) return;
+      const hash = await this.#hashAt(size);
+      if (hash && (await this.#goesOn(mark, size))) await this.#write({ ...mark, size, hash });
     });
   }
 
@@ -126,9 +148,11 @@ async function readMark(file: string): Promise<Mark | undefined> {
   }
   if (typeof value !== "object" || value === null) return undefined;
   // Each member is narrowed below.
-  const { size, hash, isTold } = value as Record<string, unknown>;
+  const { size, hash, since, isTold } = value as Record<string, unknown>;
   const bytes = typeof hash === "string" ? decodeBase64(hash) : undefined;
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0 || !bytes) return undefined;
   if (bytes.length !== 0 && bytes.length !== HASH_BYTES) return undefined;
-  return { size, hash: bytes, isTold: isTold === true };
+  // Of a file that does not say, nothing follows.
+  const told = typeof since === "number" && Number.isSafeInteger(since) ? since : Number.MAX_SAFE_INTEGER;
+  return { size, hash: bytes, since: told, isTold: isTold === true };
 }

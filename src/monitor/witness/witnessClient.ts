@@ -130,7 +130,7 @@ export class WitnessClient {
 
 export interface WitnessesOptions {
   clients: readonly WitnessClient[];
-  /** Cosignatures that make a checkpoint count as anchored; 0: none are needed. */
+  /** Cosignatures that make a checkpoint count as anchored; 0: none are needed, and any is told. */
   threshold: number;
   /** Size of the newest checkpoint in the database, read now. */
   newestSize(): Promise<number>;
@@ -212,10 +212,11 @@ export class Witnesses {
     const { clients, threshold, onAnchored } = this.#options;
     const results = await Promise.all(clients.map((client) => this.#ask(client, offered.note)));
     const signatures = results.filter((signature) => signature !== undefined);
-    if (threshold === 0 || signatures.length < threshold) return;
+    // Where none is needed, whatever was cosigned is worth having.
+    if (signatures.length < Math.max(threshold, 1)) return;
     const checkpoint = checkpointOf(offered.note);
     this.#anchoredTo = Math.max(this.#anchoredTo, checkpoint.size);
-    this.#since = this.#next?.offeredAt;
+    this.#since = threshold > 0 ? this.#next?.offeredAt : undefined;
     onAnchored(offered.note + formatSignatures(signatures), checkpoint);
   }
 

@@ -8,6 +8,7 @@ import { problemSchema } from "../../../src/audit/http/problem.ts";
 import { MAX_PACK_BODY_BYTES, MAX_TEXT_BODY_BYTES } from "../../../src/audit/verification/verify.ts";
 import { sha256 } from "../../../src/ledger/hash.ts";
 import { dropDatabase, makeDatabase, type TestDatabase } from "../../storage/writerHarness.ts";
+import { watchAnswers } from "../described.ts";
 import {
   asBytes,
   get,
@@ -24,6 +25,7 @@ let main: PublishedLedger;
 let other: PublishedLedger;
 let server: Server;
 let errors: unknown[] = [];
+let undescribed: string[] = [];
 let size = 0;
 const MAIN = "/audit/v1/ledgers/main";
 /** Above what a test file may ask for in a minute. */
@@ -39,6 +41,7 @@ beforeAll(async () => {
   await main.publish();
   size = await main.size();
   ({ server, errors } = serve([main, other], LIMITS));
+  undescribed = watchAnswers(server);
 });
 
 afterAll(async () => {
@@ -114,6 +117,18 @@ test.each([
   const answer = await post(server, `${MAIN}/verify-range`).send(range).expect(status);
   problemSchema.parse(JSON.parse(answer.text));
 });
+
+test.each(["[]", "5", "null", '"x"', '{"more":1,"from":0,"to":1}'])(
+  "a body %s is refused as the body",
+  async (text) => {
+    for (const path of [`${MAIN}/verify-range`, "/audit/v1/verify"]) {
+      const asked = post(server, path).set("content-type", "application/json").send(text);
+      const { detail, code } = problemSchema.parse(JSON.parse((await asked.expect(400)).text));
+      expect(code).toBe("invalid_parameter");
+      expect(detail).not.toContain("query");
+    }
+  },
+);
 
 test("tampered entries are found and named", async () => {
   const table = "ledger_main.entry";
@@ -330,4 +345,8 @@ test("garbage is a verdict or a problem, never an accident", async () => {
     { numRuns: 50 },
   );
   expect(errors.length).toBe(seen);
+});
+
+test("whatever was answered here, the document says that it may be", () => {
+  expect(undescribed).toEqual([]);
 });

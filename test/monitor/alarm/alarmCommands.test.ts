@@ -1,16 +1,16 @@
 // What a person does about alarms: `scimseal doctor --acknowledge` takes note by an entry, and `scimseal demo tamper`
 // shows one coming. Both against a real ledger with the monitor beside it.
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { tamperDemo } from "../../../src/cli/demo/demoTamper.ts";
 import { registerDoctor } from "../../../src/cli/doctor/doctor.ts";
-import { acknowledgeAlarms } from "../../../src/cli/doctor/doctorAcknowledge.ts";
+import { acknowledgeAlarms, describeResumption } from "../../../src/cli/doctor/doctorAcknowledge.ts";
 import { saveKey } from "../../../src/keys/keyFile.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../../src/keys/signer.ts";
 import { generateTokenKey } from "../../../src/keys/tokenKey.ts";
@@ -179,6 +179,83 @@ async function watch() {
   });
   return { alarms, monitor };
 }
+
+/** A /readyz at the configured address, which answers as told, the last answer again and again. */
+async function serveReadiness(...answers: object[][]): Promise<{ url: string; asked: () => number }> {
+  let asked = 0;
+  const listener = createServer((_request, response) => {
+    const reasons = answers[Math.min(asked++, answers.length - 1)] ?? [];
+    response
+      .writeHead(reasons.length > 0 ? 503 : 200)
+      .end(JSON.stringify({ ready: reasons.length === 0, reasons }));
+  });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  closers.push(() => {
+    listener.closeAllConnections();
+    listener.close();
+  });
+  const { port } = listener.address() as AddressInfo; // A TCP server's address is never a string.
+  await change((config) => ({ ...config, admin: { listen: { host: "127.0.0.1", port } } }));
+  return { url: `http://127.0.0.1:${port}/readyz`, asked: () => asked };
+}
+
+async function change(how: (config: Record<string, unknown>) => object): Promise<void> {
+  const file = join(dir, "scimseal.yaml");
+  await writeFile(file, stringify(how(parse(await readFile(file, "utf8")))));
+}
+
+const TAMPERED = { reason: "tampered", ledger: LEDGER, detail: "an alarm" };
+
+test.each([
+  ["in words", []],
+  ["as JSON", ["--json"]],
+] as const)("doctor --acknowledge %s comes back when the instance has taken it up", async (_, flags) => {
+  await raise(3);
+  const instance = await serveReadiness([TAMPERED], [TAMPERED], []);
+  const { out } = await doctor("--acknowledge", "--data-dir", dir, ...flags);
+  expect(instance.asked()).toBe(3);
+  if (flags.length === 0)
+    expect(out).toContain(`Writes are taken again, says the instance at ${instance.url}`);
+  else expect(JSON.parse(out)).toMatchObject([{ ledger: LEDGER, at: 3 }]);
+});
+
+test("an instance that is not ready for another reason is not said to take writes", async () => {
+  const id = await raise(3);
+  const done = [{ ledger: LEDGER, alarm: id, code: "signature_invalid", at: 3 }];
+  const config = join(dir, "scimseal.yaml");
+  const reasons = [
+    { reason: "not_durable", ledger: LEDGER },
+    { reason: "tampered", ledger: "another" },
+  ];
+  const { url } = await serveReadiness(reasons);
+  expect(await describeResumption({ config }, done, 0)).toBe(
+    `No alarm stops writes any more, but the instance at ${url} is not ready (not_durable): see there why.\n`,
+  );
+  await serveReadiness([{ reason: "stopping" }]);
+  expect(await describeResumption({ config }, done, 0)).toContain("is not ready (stopping)");
+  await serveReadiness([TAMPERED]);
+  expect(await describeResumption({ config }, done, 0)).toContain("Writes are still refused");
+});
+
+test("nothing in the ledger to acknowledge, and yet the instance refuses: both are said", async () => {
+  const { url } = await serveReadiness([TAMPERED]);
+  const { out } = await doctor("--acknowledge", "--data-dir", dir);
+  expect(out).toMatch(/^No alarm is open\.\nBut the instance at /);
+  expect(out).toContain(`${url} refuses writes for an alarm that is not in the ledger:`);
+  expect((await doctor("--acknowledge", "--data-dir", dir, "--json")).out).toBe("[]\n");
+});
+
+test("an alarm that never stopped writes: what an instance makes of it is said, and nothing is waited for", async () => {
+  await raise(3);
+  const instance = await serveReadiness([]);
+  await change((config) => {
+    const ledgers = config.ledgers as Record<string, object>;
+    return { ...config, ledgers: { [LEDGER]: { ...ledgers[LEDGER], monitor: { onTamper: "alarm" } } } };
+  });
+  const { out } = await doctor("--acknowledge", "--data-dir", dir);
+  expect(out).toMatch(/Recorded in the ledger\.\nAn instance that runs takes it up within about 5 s\.\n$/);
+  expect(instance.asked()).toBe(0);
+});
 
 /** The one question that the command asks of the admin listener, answered from the real ledger. */
 async function serveEntries(): Promise<string> {

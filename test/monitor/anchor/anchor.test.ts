@@ -18,6 +18,7 @@ import type { Finding } from "../../../src/monitor/alarm/alarm.ts";
 import { type Anchor, type AnchoredTree, checkAnchor } from "../../../src/monitor/anchor/anchor.ts";
 import { dataDirAnchor, directoryAnchor } from "../../../src/monitor/anchor/anchorFile.ts";
 import { AnchorKeeper } from "../../../src/monitor/anchor/anchorKeeper.ts";
+import { AnchorMark } from "../../../src/monitor/anchor/anchorMark.ts";
 import { UrlAnchor } from "../../../src/monitor/anchor/anchorUrl.ts";
 import { TreeIncompleteError } from "../../../src/storage/tree/treeStore.ts";
 import {
@@ -50,9 +51,10 @@ const keyOf = (signer: Signer, origin = ORIGIN): LogKey => {
 const signer = createSigner(generateKey());
 
 /** A tree in memory whose leaf i is 32 bytes of i + `shift`. */
-function memoryTree(size: number, shift = 0) {
+function memoryTree(size: number, shift: number | ((i: number) => number) = 0) {
   const leaves = new Uint8Array(size * 32);
-  for (let i = 0; i < size; i++) leaves.fill(i + shift, i * 32, i * 32 + 32);
+  const shiftOf = (i: number) => (typeof shift === "number" ? shift : shift(i));
+  for (let i = 0; i < size; i++) leaves.fill(i + shiftOf(i), i * 32, i * 32 + 32);
   const levels = hashLevels(leaves);
   const tree: AnchoredTree = {
     ...readLevels(levels),
@@ -327,6 +329,57 @@ test("a ledger that is set back under a running process does not reach the note 
   await keeper.settled();
   expect(anchor.note).toBe(kept(30).note);
 });
+
+test("after a cut that was told, only what follows from it is the same finding", async () => {
+  let tree = memoryTree(50).tree;
+  const moving: AnchoredTree = {
+    size: () => tree.size(),
+    leafHashes: (from, to) => tree.leafHashes(from, to),
+    readTiles: (tiles) => tree.readTiles(tiles),
+  };
+  const dir = await mkdtemp(join(directory, "mark-"));
+  const [large, small] = [memoryAnchor("large", kept(30).note), memoryAnchor("small", kept(10).note)];
+  const look = async () => {
+    const findings: Finding[] = [];
+    const news: string[] = [];
+    const mark = new AnchorMark(join(dir, "mark.json"), moving);
+    const keeper = new AnchorKeeper({
+      anchors: [large, small],
+      tree: moving,
+      keys: async () => [keyOf(signer)],
+      now: () => 1_000,
+      log: quiet,
+      onFinding: (finding) => findings.push(finding),
+      mark,
+      onNews: () => news.push("news"),
+    });
+    const first = await keeper.check();
+    await mark.told();
+    return { codes: findings.map(({ code }) => code), first: first?.code, news: news.length };
+  };
+  // Cut to 20: the smaller one still holds.
+  tree = memoryTree(20).tree;
+  expect(await look()).toEqual({ codes: ["anchor_ahead"], first: "anchor_ahead", news: 1 });
+  // Other entries after the 20: the larger one was lost by that cut, and by no other.
+  tree = grownTree(20, 40).tree;
+  expect(await look()).toEqual({ codes: ["anchor_ahead"], first: "anchor_ahead", news: 0 });
+  // A note that the ledger still had then, and has no more: something else was done.
+  small.note = kept(10, 3).note;
+  expect(await look()).toEqual({
+    codes: ["anchor_ahead", "anchor_mismatch"],
+    first: "anchor_ahead",
+    news: 0,
+  });
+  tree = memoryTree(60, (i) => (i < 9 ? 0 : 50)).tree;
+  small.note = kept(10).note;
+  const cut = await look();
+  expect([cut.codes, cut.news]).toEqual([["anchor_mismatch", "anchor_mismatch"], 1]);
+});
+
+/** The first leaves of `memoryTree`, and others after them. */
+function grownTree(common: number, size: number) {
+  return memoryTree(size, (i) => (i < common ? 0 : 100));
+}
 
 test("a note that is gone while we watch is a finding", async () => {
   const anchor = memoryAnchor("a", kept(30).note);

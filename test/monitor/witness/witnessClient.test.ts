@@ -4,8 +4,10 @@
 import { createServer, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { fastVerify } from "../../../src/keys/fastVerify.ts";
 import { formatCheckpoint } from "../../../src/ledger/note/checkpoint.ts";
 import { cosign } from "../../../src/ledger/note/cosignature.ts";
+import { openCheckpoint } from "../../../src/ledger/note/logPolicy.ts";
 import { formatSignatures } from "../../../src/ledger/note/note.ts";
 import { makeWitnessKey } from "../../../src/ledger/note/verifierKey.ts";
 import type { Finding } from "../../../src/monitor/alarm/alarm.ts";
@@ -19,6 +21,7 @@ import {
   FORK,
   HISTORY,
   listen,
+  logKey,
   NOW,
   newStateDir,
   newWitness,
@@ -178,6 +181,21 @@ describe("several witnesses", () => {
     witnesses.offer(noteOf(300));
     await until(() => anchored.length > 1, "anchored again");
     expect(anchored).toEqual([12, 300]);
+  });
+
+  test("none is needed: what is cosigned is told all the same, and nothing is waited for", async () => {
+    const url = await listen(createWitnessServer(newWitness(stateDir)));
+    const notes: string[] = [];
+    const witnesses = witnessesOf([clientOf("http://127.0.0.1:9"), clientOf(url)], {
+      threshold: 0,
+      onAnchored: (note) => notes.push(note),
+    });
+    witnesses.offer(noteOf(10));
+    expect(witnesses.status.notAnchoredSince).toBeUndefined();
+    await until(() => notes.length > 0, "cosigned");
+    const policy = { origin: ORIGIN, logKeys: [logKey], threshold: 1, witnesses: [signer.key] };
+    expect(openCheckpoint(notes[0] ?? "", policy, fastVerify)).toMatchObject({ checkpoint: { size: 10 } });
+    expect(witnesses.status.notAnchoredSince).toBeUndefined();
   });
 
   test("too few: it stays not anchored, since when is told", async () => {
