@@ -287,16 +287,23 @@ async function issueToken(
       headerText(request, "x-forwarded-for"),
       context.isTrustedProxy,
     );
-    const isTooMany = answer.status === 401 && (await context.tooManyFailures(address));
-    if (isTooMany) throw new Refusal("authentication_rate_limited");
+    if (answer.status === 401) {
+      if (await context.tooManyFailures(address)) throw new Refusal("authentication_rate_limited");
+      context.observer.refused("none", "authentication_failed", "authentication_failed");
+    }
     response.writeHead(answer.status, {
       ...answer.headers,
       "content-length": Buffer.byteLength(answer.body),
     });
     response.end(answer.body);
   } catch (cause) {
-    if (cause instanceof Refusal) sendRefusal(response, cause);
-    else response.destroy();
+    if (!(cause instanceof Refusal)) {
+      response.destroy();
+      return;
+    }
+    context.observer.refused("none", cause.code, cause.code);
+    if (cause.code === "overloaded") cause.retryAfterSeconds = context.failClosed.retryAfterSeconds;
+    sendRefusal(response, cause);
   } finally {
     hold.release();
   }

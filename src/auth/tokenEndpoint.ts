@@ -26,15 +26,18 @@ type ErrorCode = "invalid_request" | "invalid_client" | "unsupported_grant_type"
 export async function tokenEndpoint(clients: OauthClients, request: TokenRequest): Promise<TokenAnswer> {
   const form = parseForm(request);
   if (typeof form === "string") return refuse("invalid_request", form);
-  const proof = clientProof(request.headers.authorization, form);
-  if (typeof proof === "string") return refuse("invalid_request", proof);
-  if (proof === undefined) return refuse("invalid_client", "no client credentials were sent");
+  const proofs = clientProofs(request.headers.authorization, form);
+  if (typeof proofs === "string") return refuse("invalid_request", proofs);
+  if (proofs.length === 0) return refuse("invalid_client", "no client credentials were sent");
   const grantType = form.get("grant_type");
   if (grantType === undefined) return refuse("invalid_request", "grant_type is missing");
   if (grantType !== "client_credentials") {
     return refuse("unsupported_grant_type", "only client_credentials is supported");
   }
-  const issued = await clients.issue(proof.clientId, proof.clientSecret);
+  const tried = await Promise.all(
+    proofs.map(({ clientId, clientSecret }) => clients.issue(clientId, clientSecret)),
+  );
+  const issued = tried.find((token) => token !== undefined);
   if (issued === undefined) return refuse("invalid_client", "the client credentials are not valid");
   const body = { access_token: issued.token, token_type: "Bearer", expires_in: issued.expiresInSeconds };
   return { status: 200, headers: JSON_HEADERS, body: JSON.stringify(body) };
@@ -74,33 +77,36 @@ function parseForm({ headers, body }: TokenRequest): Map<string, string> | strin
 
 type Proof = { clientId: string; clientSecret: string };
 
-/** The client's credentials, undefined if there are none, or what is wrong with them. */
-function clientProof(
+/** The client's credentials, in each way they can be read; none if there are none; or what is wrong with them. */
+function clientProofs(
   authorization: string | string[] | undefined,
   form: ReadonlyMap<string, string>,
-): Proof | string | undefined {
+): Proof[] | string {
   const clientId = form.get("client_id");
   const clientSecret = form.get("client_secret");
   if (authorization !== undefined) {
     if (clientSecret !== undefined) return "credentials were sent in the header and in the body: use one";
-    const proof = typeof authorization === "string" ? parseBasicClient(authorization) : undefined;
-    if (proof !== undefined && clientId !== undefined && clientId !== proof.clientId) {
-      return "client_id differs from the header's";
-    }
-    return proof;
+    const proofs = typeof authorization === "string" ? parseBasicClient(authorization) : [];
+    if (clientId === undefined || proofs.length === 0) return proofs;
+    const same = proofs.filter((proof) => proof.clientId === clientId);
+    return same.length === 0 ? "client_id differs from the header's" : same;
   }
-  return clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret };
+  return clientId === undefined || clientSecret === undefined ? [] : [{ clientId, clientSecret }];
 }
 
-/** RFC 6749 §2.3.1: both halves are form-encoded before the base64. */
-function parseBasicClient(authorization: string): Proof | undefined {
+/** RFC 6749 §2.3.1: both halves are form-encoded before the base64. Many clients leave that out, so both are read. */
+function parseBasicClient(authorization: string): Proof[] {
   const encoded = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization)?.[1];
-  if (encoded === undefined) return undefined;
+  if (encoded === undefined) return [];
   const text = Buffer.from(encoded, "base64").toString("utf8");
   const colon = text.indexOf(":");
-  const clientId = colon < 0 ? undefined : decodeFormPart(text.slice(0, colon));
-  const clientSecret = decodeFormPart(text.slice(colon + 1));
-  return clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret };
+  if (colon < 0) return [];
+  const asSent = { clientId: text.slice(0, colon), clientSecret: text.slice(colon + 1) };
+  const clientId = decodeFormPart(asSent.clientId);
+  const clientSecret = decodeFormPart(asSent.clientSecret);
+  return clientId === undefined || clientSecret === undefined
+    ? [asSent]
+    : [{ clientId, clientSecret }, asSent];
 }
 
 function decodeFormPart(text: string): string | undefined {

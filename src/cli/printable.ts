@@ -8,6 +8,11 @@ export function printable(text: string): string {
   );
 }
 
+/** Text as one word of a command that a person pastes into a POSIX shell. */
+export function shellWord(text: string): string {
+  return /^[\w./+:@%,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** Rows as columns, separated by two spaces; the cells are made printable. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const clean = rows.map((row) => row.map(printable));

@@ -143,7 +143,7 @@ export function configSchema(resolver: Resolver) {
                 .refine(isNetwork, "is neither an address nor a network such as 10.0.0.0/8")
                 .describe("Network in CIDR notation."),
             )
-            .describe("Networks whose X-Forwarded-For is believed.")
+            .describe("Networks whose X-Forwarded-For and X-Forwarded-Proto are believed.")
             .default([]),
           limits,
         })

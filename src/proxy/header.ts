@@ -9,7 +9,9 @@ const REQUEST_HEADERS = [
   "accept-language",
   "content-type",
   "if-match",
+  "if-modified-since",
   "if-none-match",
+  "if-unmodified-since",
   "prefer",
   "user-agent",
 ] as const;
@@ -24,6 +26,9 @@ const RESPONSE_HEADERS = [
   "retry-after",
   "vary",
 ] as const;
+
+/** Of the answer's headers, those that are lists. */
+const LISTS = new Set(["cache-control", "connection", "content-language", "vary"]);
 
 export interface ClientFacts {
   /** The peer's address, or what a trusted proxy says it is. */
@@ -59,15 +64,27 @@ function copy(
 ): void {
   const hopByHop = connectionOptions(from.connection);
   for (const name of names) {
-    const value = from[name];
-    if (typeof value === "string" && !hopByHop.includes(name)) to[name] = value;
+    const value = fieldText(name, from[name]);
+    if (value !== undefined && !hopByHop.includes(name)) to[name] = value;
   }
+}
+
+/**
+ * A header that came in several lines is their list (RFC 9110 §5.3), or what they all say; undefined if they are at odds.
+ * undici hands such a header over as an array.
+ */
+export function fieldText(name: string, value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return undefined;
+  if (LISTS.has(name)) return value.join(", ");
+  const [first] = value;
+  return typeof first === "string" && value.every((other) => other === first) ? first : undefined;
 }
 
 /** The lower-case options of a Connection header: names of headers that end at this hop, `close`, `keep-alive`. */
 export function connectionOptions(connection: unknown): readonly string[] {
-  if (typeof connection !== "string") return [];
-  return connection.split(",").map((option) => option.trim().toLowerCase());
+  const text = fieldText("connection", connection) ?? "";
+  return text.split(",").map((option) => option.trim().toLowerCase());
 }
 
 /** Whether a Content-Type is one that SCIM bodies have (RFC 7644 §3.1, §8.1) and says nothing but UTF-8. */

@@ -2,9 +2,9 @@
 // target could read differently is refused here; what is merely not understood is recorded as unparsed and passes.
 
 import { createHash } from "node:crypto";
-import { countBulkOperations } from "../scim/bulk.ts";
+import { countBulkOperations, readBulkOperations } from "../scim/bulk.ts";
 import { type JsonDocument, parseStrictJson } from "../scim/json.ts";
-import { bodyId, type Understanding, understand } from "../scim/operation.ts";
+import { namesOtherId, type Understanding, understand } from "../scim/operation.ts";
 import { redact } from "../scim/redact.ts";
 import { parseResourcePath } from "../scim/resource.ts";
 import type { RequestDraft } from "../storage/writer/recorded.ts";
@@ -60,7 +60,7 @@ export async function takeIn(
   passage.meaning = meaning;
   if (document && isBulk && countBulkOperations(document) > limits.bulkOperations)
     throw new Refusal("bulk_too_many");
-  if (document && request.method === "PUT") checkId(document, meaning);
+  if (document) checkIds(document, meaning);
   const redaction = document && redact(document, connector.redact);
   const spans = isBulk && document && redaction && bulkSpans(document, redaction.bytes, (at) => at);
   const stored: StoredBody | undefined = redaction && {
@@ -92,10 +92,15 @@ function parseBody(wire: Buffer): JsonDocument {
   throw new Refusal("body_invalid", `${code}${offset === undefined ? "" : ` at byte ${offset}`}: ${detail}`);
 }
 
-/** A target that believes the body would change another account than the one the record names. */
-function checkId(document: JsonDocument, meaning: Understanding): void {
-  const id = bodyId(document);
-  if (id !== undefined && meaning.resourceId !== undefined && id !== meaning.resourceId) {
+/** A target that believes the body would change another account than the one the record names: a PUT's, or a Bulk's. */
+function checkIds({ root, text }: JsonDocument, { action, resourceId, operations }: Understanding): void {
+  if (action === "replace" && resourceId !== undefined && namesOtherId(root, text, resourceId))
     throw new Refusal("id_mismatch");
+  if (!operations?.some((operation) => operation.action === "replace")) return;
+  for (const [index, { data }] of (readBulkOperations(root) ?? []).entries()) {
+    const operation = operations[index];
+    if (operation?.action !== "replace" || operation.resourceId === undefined) continue;
+    if (namesOtherId(data, text, operation.resourceId))
+      throw new Refusal("id_mismatch", `Bulk operation ${index}, counted from 0.`);
   }
 }

@@ -11,7 +11,7 @@ import { isRead } from "../scim/operation.ts";
 import { AppendError } from "../storage/writer/appendError.ts";
 import type { Draft, Recorded, RequestDraft, ResponseDraft } from "../storage/writer/recorded.ts";
 import { type BodyBudget, BodyHold } from "./client/body.ts";
-import { clientAddress } from "./client/clientAddress.ts";
+import { clientAddress, clientProtocol } from "./client/clientAddress.ts";
 import { headerText, type Passage, type Received } from "./client/passage.ts";
 import { receive } from "./client/reception.ts";
 import type { Connector, ProxyContext } from "./connector.ts";
@@ -56,7 +56,7 @@ export class Pipeline {
 
   /** Handles one request to its end. Never throws. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { observer, isTrustedProxy } = this.#context;
+    const { observer, isEncrypted, isTrustedProxy } = this.#context;
     const startedAt = performance.now();
     const passage: Passage = {
       request,
@@ -64,6 +64,12 @@ export class Pipeline {
       address: clientAddress(
         request.socket.remoteAddress,
         headerText(request, "x-forwarded-for"),
+        isTrustedProxy,
+      ),
+      protocol: clientProtocol(
+        isEncrypted,
+        request.socket.remoteAddress,
+        headerText(request, "x-forwarded-proto"),
         isTrustedProxy,
       ),
       hold: new BodyHold(this.#budget),
@@ -74,7 +80,7 @@ export class Pipeline {
       if (isRead(received.arrival.method, received.route.resourcePath)) {
         kind = "read";
         this.#countRead(response);
-        await proxyRead(this.#context, received.connector, received.arrival, request, response);
+        await proxyRead(this.#context, received.connector, received.arrival, passage);
       } else {
         await this.#write(passage, received);
       }
@@ -97,6 +103,8 @@ export class Pipeline {
       passage.isRecorded = true;
       const carried = await this.#carryOut(passage, received, intake, intent, authorization);
       const outcome = await this.#record(connector, carried.draft, "outcome_not_recorded");
+      const { refused } = carried.reply;
+      if (refused) this.#context.observer.refused(connector.connector, refused, refused);
       reply(passage.response, outcome, carried.reply);
     } finally {
       this.#inFlight--;
@@ -146,10 +154,10 @@ export class Pipeline {
     intent: Recorded<RequestDraft>,
     authorization: string | undefined,
   ): Promise<Answer> {
-    const { limits, isEncrypted, observer } = this.#context;
+    const { limits, observer } = this.#context;
     const headers = requestHeaders(passage.request.headers, {
       address: passage.address,
-      protocol: isEncrypted ? "https" : "http",
+      protocol: passage.protocol,
       host: headerText(passage.request, "host") ?? "",
     });
     if (authorization !== undefined) headers.authorization = authorization;

@@ -42,7 +42,11 @@ const KINDS = {
     status: 401,
     text: "No valid credential. Check the token that is set in the identity provider's provisioning settings.",
   },
-  authentication_rate_limited: { status: 429, text: "Too many failed authentications from this address." },
+  authentication_rate_limited: {
+    status: 429,
+    text: "Too many failed authentications from this address. Retry in a minute.",
+    headers: { "retry-after": "60" },
+  },
   connector_unknown: {
     status: 404,
     text: "There is no such connector for this credential. Check the base URL.",

@@ -131,9 +131,15 @@ export function understandAnswer(
   };
 }
 
-/** The `id` in a body, for comparing it with the path's; undefined if there is none that is text. */
-export function bodyId(document: JsonDocument): string | undefined {
-  return stringMember(document.root, "id");
+/**
+ * Whether a resource says of itself that it is another than the path's. `text` is the document it stands in: an id that
+ * was written as a number counts as it was written, and as what a double makes of it.
+ */
+export function namesOtherId(resource: JsonNode | undefined, text: string, id: string): boolean {
+  const own = memberOf(resource, "id");
+  if (own?.kind === "string") return own.value !== id;
+  if (own?.kind !== "scalar" || typeof own.value !== "number") return false;
+  return text.slice(own.start, own.end) !== id && String(own.value) !== id;
 }
 
 function actionOf(method: string, { kind }: ResourcePath): ScimAction {

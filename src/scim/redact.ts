@@ -116,6 +116,7 @@ class Walk {
         }
         if (quotes || isSecret(this.#secrets, below, trail.length)) this.#take(member.value, here);
         else if (name === "data" && this.#isTextWithSecret(member.value)) this.#take(member.value, here);
+        else if (name === "filter" && this.#mentions(member.value)) this.#take(member.value, here);
         else this.visit(member.value, below, here);
       }
     }

@@ -71,6 +71,19 @@ async function tokenOf(answer: Promise<{ body: string }>): Promise<string> {
   return JSON.parse((await answer).body).access_token;
 }
 
+test("a client that leaves out the form-encoding before Base64, as curl does, is let in with its own secret only", async () => {
+  const auth = authenticator({ secrets: { S1: "a+b/c%2F=%" } });
+  const plain = (secret: string) => ({
+    authorization: `Basic ${Buffer.from(`entra id:${secret}`).toString("base64")}`,
+  });
+  const grant = { grant_type: "client_credentials" };
+  expect((await ask(grant, plain("a+b/c%2F=%"), auth)).status).toBe(200);
+  expect((await ask({ ...grant, client_id: "entra id" }, plain("a+b/c%2F=%"), auth)).status).toBe(200);
+  expect((await ask(grant, basic("entra id", "a+b/c%2F=%"), auth)).status).toBe(200);
+  for (const wrong of ["a b/c%2F=%", "a+b/c/=%", "a%2Bb/c%2F=%"])
+    expect((await ask(grant, plain(wrong), auth)).status).toBe(401);
+});
+
 test("client_secret_post and client_secret_basic give a Bearer token that no cache may keep", async () => {
   for (const answer of [
     await ask(good),

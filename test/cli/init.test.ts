@@ -1,5 +1,5 @@
 /** `scimseal init`: what it makes loads, nothing is overwritten, nothing half done is left, and the text is what to paste. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -76,6 +76,17 @@ test("Okta: what it makes loads and belongs together, and the text is what to pa
   const auditor = new AuditorAuthenticator(store).authenticate(`Bearer ${/sca_\S+/.exec(out)?.[0]}`);
   expect(auditor?.ledgers).toBe("*");
   store.close();
+});
+
+test("the commands it prints can be pasted, wherever the installation lies", async () => {
+  dir = path.join(base, "Ada's proxy $HOME");
+  const { out } = await init("--idp", "okta", ...bearer);
+  const lines = [...out.matchAll(/^ {2}\d\. .*?(--config .*)$/gm)].map(([, words]) => words);
+  expect(lines).toHaveLength(2);
+  for (const words of lines) {
+    const { stdout } = spawnSync("sh", ["-c", `printf '%s\\n' ${words}`], { encoding: "utf8" });
+    expect(stdout).toBe(`--config\n${path.join(dir, "scimseal.yaml")}\n`);
+  }
 });
 
 test("Entra: the tenant URL carries the flag", async () => {

@@ -127,6 +127,12 @@ export function canaryRequests(canary: string): CanaryRequest[] {
     read("a parameter of that name", `password=${canary}`),
     read("a token in its query", `access_token=${canary}&count=1`),
     {
+      name: "a search that is none, by its spelling",
+      method: "POST",
+      path: "/Users/.Search",
+      body: `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"filter":"password eq ${quoted}"}`,
+    },
+    {
       name: "a search",
       method: "POST",
       path: "/Users/.search",

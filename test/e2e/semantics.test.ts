@@ -155,6 +155,21 @@ describe("headers", () => {
     expect(headers.get("if-match")).toBe('W/"a"');
     expect(headers.get("content-type")).toBe("Application/SCIM+JSON; charset=UTF-8");
   });
+
+  test("a write that is conditional on a time stays conditional", async () => {
+    const before = "If-Unmodified-Since: Mon, 05 Oct 2026 08:00:00 GMT";
+    await exchangeRaw(house.url, house.head(`DELETE ${BASE}/Users/1 HTTP/1.1`, before));
+    expect(house.lastArrived().headers.get("if-unmodified-since")).toBe("Mon, 05 Oct 2026 08:00:00 GMT");
+    for (const lines of [
+      [before, before],
+      [before, "Connection: If-Unmodified-Since"],
+    ]) {
+      const { result, writes } = await house.observe(() =>
+        exchangeRaw(house.url, house.head(`DELETE ${BASE}/Users/1 HTTP/1.1`, ...lines)),
+      );
+      expect([result[0]?.status, writes]).toEqual([400, []]);
+    }
+  });
 });
 
 describe("100-continue", () => {

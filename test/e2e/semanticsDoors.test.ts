@@ -246,6 +246,24 @@ describe("health and metrics", () => {
     expect(text).toMatch(/^scimseal_ledger_ready\{ledger="other"\} 1$/m);
     expect(text).not.toContain("doors-0");
   });
+
+  test("so are the refusals that no pipeline sees: an expectation, and those of the token endpoint", async () => {
+    const counted = async (code: string) => {
+      const text = await (await admin("/metrics")).text();
+      const line = `^scimseal_refusals_total\\{connector="none",code="${code}",reason="${code}"\\} (\\d+)$`;
+      return Number(new RegExp(line, "m").exec(text)?.[1] ?? 0);
+    };
+    const codes = ["expectation_failed", "body_too_large", "authentication_failed"];
+    const before = await Promise.all(codes.map(counted));
+    await exchangeRaw(system.app.scimUrl, "GET / HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n\r\n");
+    const tokenRequest = (body: URLSearchParams) =>
+      fetch(`${system.app.scimUrl}/oauth2/token`, { method: "POST", body });
+    await tokenRequest(new URLSearchParams({ x: "y".repeat(9000) }));
+    await tokenRequest(
+      new URLSearchParams({ grant_type: "client_credentials", client_id: "x", client_secret: "y" }),
+    );
+    expect(await Promise.all(codes.map(counted))).toEqual(before.map((count) => count + 1));
+  });
 });
 
 describe("the entries API", () => {

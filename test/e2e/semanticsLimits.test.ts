@@ -322,6 +322,20 @@ describe("behind a trusted proxy", () => {
     expect(new Map(target.writes().at(-1)?.headers).get("x-forwarded-for")).toBe(address);
   });
 
+  test("X-Forwarded-Proto is its word on how the client spoke, for writes and reads", async () => {
+    for (const protocol of ["http", "https"]) {
+      const line = `X-Forwarded-Proto: ${protocol}`;
+      await exchangeRaw(encrypted.app.scimUrl, post(encrypted, line));
+      expect(new Map(target.writes().at(-1)?.headers).get("x-forwarded-proto")).toBe(protocol);
+      const credential = `Authorization: Bearer ${encrypted.token}`;
+      await exchangeRaw(
+        encrypted.app.scimUrl,
+        [`GET ${PATH} HTTP/1.1`, "Host: a", credential, line, "", ""].join("\r\n"),
+      );
+      expect(new Map(target.arrived.at(-1)?.headers).get("x-forwarded-proto")).toBe(protocol);
+    }
+  });
+
   test("two lines are one list", async () => {
     const lines = ["X-Forwarded-For: 198.51.100.7", "X-Forwarded-For: 203.0.113.9"];
     await exchangeRaw(encrypted.app.scimUrl, post(encrypted, ...lines));

@@ -187,6 +187,38 @@ describe("bodies", () => {
     expect(elsewhere.refusals).toEqual([{ code: "body_too_large", status: 413 }]);
   });
 
+  test.each<[string, string, string]>([
+    ["a PUT", "PUT", '{"id":"2"}'],
+    ["a PUT with a number for an id", "PUT", '{"id":2}'],
+    ["a number beyond what a double holds", "PUT", '{"id":12345678901234567891}'],
+    [
+      "one PUT of a Bulk",
+      "POST",
+      '{"Operations":[{"method":"DELETE","path":"/Users/3"},{"method":"put","path":"/Users/1","data":{"ID":"2"}}]}',
+    ],
+  ])(
+    "%s that names another resource in its body is refused whole, recorded and not forwarded",
+    async (_what, method, body) => {
+      const path = method === "PUT" ? "/Users/1" : "/Bulk";
+      const { result, refusals, arrived } = await house.observe(() =>
+        house.system.request(method, path, { body }),
+      );
+      expect([result.status, arrived]).toEqual([400, 0]);
+      expect(refusals).toEqual([{ code: "id_mismatch", status: 400 }]);
+    },
+  );
+
+  test.each<[string, string, string]>([
+    ["PUT", "/Users/1", '{"id":1}'],
+    ["PUT", "/Users/12345678901234567890", '{"id":12345678901234567890}'],
+    ["PUT", "/Users/a%40b", '{"id":"a@b"}'],
+    ["POST", "/Bulk", '{"Operations":[{"method":"PUT","path":"/Users/bulkId:x","data":{"id":"2"}}]}'],
+    ["POST", "/Bulk", '{"Operations":[{"method":"PATCH","path":"/Users/1","data":{"id":"2"}}]}'],
+  ])("%s %s with %s contradicts nothing and is forwarded", async (method, path, body) => {
+    const { types, arrived } = await house.observe(() => house.system.request(method, path, { body }));
+    expect([types, arrived]).toEqual([["request", "response"], 1]);
+  });
+
   test.each(["gzip", "GZIP", "deflate", "br", "gzip, identity", "x"])(
     "Content-Encoding: %s is refused, recorded and never unpacked",
     async (encoding) => {

@@ -92,6 +92,17 @@ describe("odd answers that are whole", () => {
     expect(response.headers.get("etag") ?? "").not.toContain("→");
   });
 
+  test("a header that the target says twice is one list, or one value said twice", async () => {
+    const body = `{"id":"u-2","meta":{"location":"${target.url}/Users/u-2"}}`;
+    const lines = ["Cache-Control: no-store", "Cache-Control: private", "Vary: a", "Vary: b", JSON_TYPE];
+    const { said, response, text } = await write(says(answer(201, body, lines)));
+    expect(said).toEqual({ status: 201, outcome: "answered" });
+    expect(response.headers.get("cache-control")).toBe("no-store, private");
+    expect(response.headers.get("vary")).toBe("a, b");
+    expect(response.headers.get("content-type")).toBe("application/scim+json");
+    expect(text).toBe(body.replace(target.url, system.baseUrl));
+  });
+
   test("bytes after an answer are nobody's: the next write gets its own answer", async () => {
     const doubled = Buffer.concat([answer(201, '{"id":"own"}'), answer(200, '{"id":"smuggled"}')]);
     const first = await write(says(doubled));
@@ -280,6 +291,24 @@ describe("nobody knows whether it was applied", () => {
     const next = await write(created);
     expect(next.said).toEqual({ status: 201, outcome: "answered" });
     expect(target.open()).toBeLessThanOrEqual(1);
+  });
+
+  test("what the client is told in the target's place is counted by its code, for writes and for reads", async () => {
+    const counted = async (code: string) => {
+      const text = await (await fetch(`${system.app.adminUrl}/metrics`)).text();
+      const line = `^scimseal_refusals_total\\{connector="okta",code="${code}",reason="${code}"\\} (\\d+)$`;
+      return Number(new RegExp(line, "m").exec(text)?.[1] ?? 0);
+    };
+    const codes = ["target_unreachable", "target_credential_refused"];
+    const before = await Promise.all(codes.map(counted));
+    await write(says(answer(401, "{}")));
+    expect((await system.request("GET", "/Users/u-1")).status).toBe(502);
+    await target.hush();
+    expect((await system.request("DELETE", "/Users/u-1")).status).toBe(502);
+    expect((await system.request("GET", "/Users/u-1")).status).toBe(502);
+    await target.listen();
+    await news.next();
+    expect(await Promise.all(codes.map(counted))).toEqual(before.map((count) => count + 2));
   });
 
   test.each([

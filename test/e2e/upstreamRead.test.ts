@@ -205,9 +205,35 @@ test("a long list streams, in any chunks, with every location rewritten", async 
 });
 
 test("a HEAD keeps its length and has no body", async () => {
-  target.plays(says(head([JSON_TYPE, "Content-Length: 1234"])));
+  target.plays(says(head(["Content-Type: image/png", "Content-Length: 1234"])));
   const { status, headers, text } = await get("/Users/u-1", "HEAD");
   expect([status, headers["content-length"], text]).toEqual([200, "1234", ""]);
+  await ended();
+});
+
+test("a HEAD says no length where the GET would have another: locations are rewritten on their way", async () => {
+  target.plays(says(head([JSON_TYPE, "Content-Length: 1234"])));
+  const { status, headers, text } = await get("/Users/u-1", "HEAD");
+  expect([status, headers["content-length"], text]).toEqual([200, undefined, ""]);
+  await ended();
+});
+
+test("an answer that came in one piece goes on in one, not in one for each of its words", async () => {
+  const list = `{"Resources":[${Array.from({ length: 40 }, (_, index) => `{"id":"u-${index}"}`).join(",")}]}`;
+  target.plays(says(answer(200, list)));
+  const { hostname, port } = new URL(system.baseUrl);
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    `GET /okta/scim/v2/Users HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${system.token}\r\n\r\n`,
+  );
+  const pieces: Buffer[] = [];
+  for await (const piece of socket) pieces.push(piece as Buffer);
+  const [, ...chunks] = Buffer.concat(pieces)
+    .toString("latin1")
+    .split(/\r\n[0-9a-f]+\r\n/);
+  expect(chunks.slice(0, -1).join("")).toBe(list);
+  // Two and the last: the end may wait, since a credential could begin in it.
+  expect(chunks.length).toBeLessThanOrEqual(3);
   await ended();
 });
 
@@ -261,5 +287,43 @@ test("a search's body passes byte for byte; one above the limit does not", async
   const seen = target.received().length;
   const large = await get("/Users/.search", "POST", `{"filter":"${"x".repeat(70_000)}"}`);
   expect(large.status).toBe(413);
+  expect(target.received().length).toBe(seen);
+});
+
+test("a search without a declared length that grows above the limit is told so, and comes to nothing", async () => {
+  let arrived = "";
+  target.plays((fromProxy) => {
+    fromProxy.on("data", (piece: Buffer) => {
+      arrived += piece.toString("latin1");
+    });
+  });
+  const { hostname, port } = new URL(system.baseUrl);
+  const socket = connect(Number(port), hostname);
+  const piece = `4000\r\n${" ".repeat(0x4000)}\r\n`;
+  socket.write(
+    `POST /okta/scim/v2/Users/.search HTTP/1.1\r\nHost: a\r\nContent-Type: application/scim+json\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer ${system.token}\r\n\r\n${piece.repeat(5)}`,
+  );
+  let received = "";
+  for await (const text of socket.setEncoding("latin1")) received += text;
+  expect(received).toMatch(/^HTTP\/1\.1 413 /);
+  expect(received).toContain('"detail":"body_too_large: ');
+  // By its status: reads whose clients left may still be coming to their ends.
+  const isRecorded = async () =>
+    ofType(await news.next(), "response").some(({ claims }) => claims.replied === 413);
+  await expect.poll(isRecorded).toBe(true);
+  await expect.poll(() => target.open()).toBe(0);
+  expect(arrived).not.toContain("\r\n0\r\n\r\n");
+});
+
+test("a compressed search is refused: nobody here could look into it", async () => {
+  const seen = target.received().length;
+  const response = await system.request("POST", "/Users/.search", {
+    body: "{}",
+    headers: { "content-type": "application/scim+json", "content-encoding": "gzip" },
+  });
+  expect([response.status, await response.text()]).toEqual([
+    415,
+    expect.stringContaining("encoding_unsupported"),
+  ]);
   expect(target.received().length).toBe(seen);
 });

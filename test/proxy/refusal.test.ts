@@ -13,6 +13,11 @@ test("a database that is away is worth a retry", () => {
   );
 });
 
+test("whoever tried too many wrong tokens is told when to come back", () => {
+  const { status, headers } = new Refusal("authentication_rate_limited");
+  expect([status, headers]).toEqual([429, { "retry-after": "60" }]);
+});
+
 test("an open alarm is not, and the answer says who must act, under the same code", () => {
   const { message, status, code } = refuse("tampered");
   expect([status, code]).toEqual([503, "ledger_unavailable"]);

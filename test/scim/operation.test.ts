@@ -1,6 +1,6 @@
 // Every shape of a user in identity-provider traffic with the action, effects and paths an auditor should find for it.
 import { describe, expect, test } from "vitest";
-import { bodyId, understand, understandAnswer, type WriteInput } from "../../src/scim/operation.ts";
+import { namesOtherId, understand, understandAnswer, type WriteInput } from "../../src/scim/operation.ts";
 import { bodyOf, coreUser, documentOf, enterprise, growth } from "./documents.ts";
 import { oktaUser, patchGroup, patchUser, post, put, type Row } from "./requests.ts";
 
@@ -188,9 +188,13 @@ describe("answers", () => {
   });
 
   test("a body's id", () => {
-    expect(bodyId(bodyOf({ ID: "7" }))).toBe("7");
-    expect(bodyId(bodyOf({ id: 7 }))).toBeUndefined();
-    expect(bodyId(bodyOf({ name: { id: "7" } }))).toBeUndefined();
+    const namesOther = (body: object, id: string) => namesOtherId(bodyOf(body).root, bodyOf(body).text, id);
+    expect(namesOther({ ID: "7" }, "7")).toBe(false);
+    expect(namesOther({ ID: "7" }, "8")).toBe(true);
+    expect(namesOther({ id: 7 }, "7")).toBe(false);
+    expect(namesOther({ id: 7 }, "8")).toBe(true);
+    expect(namesOther({ id: null }, "8")).toBe(false);
+    expect(namesOther({ name: { id: "7" } }, "8")).toBe(false);
   });
 });
 

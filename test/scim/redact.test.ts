@@ -18,6 +18,16 @@ describe("where a password may stand", () => {
   test.each<[string, unknown, string[]]>([
     ["top level", { password: canary }, ["password"]],
     ["any case", { userName: "x", PassWORD: canary }, ["PassWORD"]],
+    ["a search's filter", { filter: `userName eq "a" and Password eq "${canary}"` }, ["filter"]],
+    [
+      "a search in a Bulk",
+      {
+        Operations: [
+          { method: "POST", path: "/.search", data: { Filter: `${coreUser}:password eq "${canary}"` } },
+        ],
+      },
+      ["Operations[].data.Filter"],
+    ],
     ["under a URN", { [`${coreUser}:password`]: canary }, [`${coreUser}:password`]],
     ["in a schema's container", { [coreUser]: { password: canary } }, [`${coreUser}.password`]],
     ["nested", { a: [{ b: { password: { value: canary } } }] }, ["a[].b.password"]],

@@ -22,7 +22,7 @@ import { writeDurably } from "../../storage/embedded/file.ts";
 import { lockOwner } from "../../storage/embedded/lock.ts";
 import { createLog } from "../../telemetry/log.ts";
 import { DEFAULT_DATA_DIR } from "../ledgerSource.ts";
-import { printable } from "../printable.ts";
+import { printable, shellWord } from "../printable.ts";
 import { checkRuntime } from "../runtime.ts";
 import { stopOnSignal } from "../signals.ts";
 import { formatSignInUrl } from "../token.ts";
@@ -202,7 +202,7 @@ Ledger ${broken.name} is BROKEN${place} (${codes.join(", ")}), and the alarm is 
 Take note of it, which is an entry too, and writes go on (verify stays BROKEN, for good):
   npx scimseal doctor --acknowledge${where(dataDir)}
 or stop this and begin anew:
-  rm -rf ${quoted(dataDir)}`);
+  rm -rf ${shellWord(dataDir)}`);
   return true;
 }
 
@@ -215,19 +215,14 @@ interface LedgerStatus {
 
 /** The option that follow-up commands need. */
 function where(dataDir: string): string {
-  return dataDir === DEFAULT_DATA_DIR ? "" : ` --data-dir ${quoted(dataDir)}`;
-}
-
-/** As a POSIX shell takes it for one word. */
-function quoted(text: string): string {
-  return /^[\w./+:@%,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return dataDir === DEFAULT_DATA_DIR ? "" : ` --data-dir ${shellWord(dataDir)}`;
 }
 
 function sayHow(demo: DemoFile, dataDir: string): void {
   say(`
 SCIM base URL  ${demo.scimBaseUrl}
 Client token   ${demo.clientToken}
-Dashboard      ${demo.dashboardUrl}   (works once; another: npx scimseal token signin --role admin --data-dir ${quoted(dataDir)} --url ${demo.adminUrl})
+Dashboard      ${demo.dashboardUrl}   (works once; another: npx scimseal token signin --role admin --data-dir ${shellWord(dataDir)} --url ${demo.adminUrl})
 Admin          ${demo.adminUrl}   (/healthz /readyz /metrics /audit/v1/entries)
 Auditor token  ${demo.auditorToken}
 

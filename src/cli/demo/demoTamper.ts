@@ -11,6 +11,7 @@ import { parseAlarmEvent } from "../../monitor/alarm/alarmEvent.ts";
 import { nodeSha256 } from "../../nodeCrypto.ts";
 import { connect } from "../../storage/postgres.ts";
 import { partitionName, schemaOf } from "../../storage/schema.ts";
+import { shellWord } from "../printable.ts";
 import type { DemoFile } from "./demo.ts";
 
 const WAIT_MS = 10_000;
@@ -47,10 +48,10 @@ export async function tamperDemo(dataDir: string, say: (text: string) => void): 
   );
   say(`
 Writes are refused (503) from now on, until somebody takes note, which is an entry too:
-  npx scimseal doctor --acknowledge --data-dir ${dataDir}
+  npx scimseal doctor --acknowledge --data-dir ${shellWord(dataDir)}
 
 What is found can be checked by anyone who has the public key:
-  npx scimseal verify --data-dir ${dataDir}`);
+  npx scimseal verify --data-dir ${shellWord(dataDir)}`);
   return true;
 }
 

@@ -1,10 +1,12 @@
 /** What an administrator pastes into the identity provider, after `scimseal init`. It shows the tokens: print it once. */
 import path from "node:path";
 import { commandName } from "../../config/commandName.ts";
+import { shellWord } from "../printable.ts";
 import type { Setup, SetupAnswers } from "./setup.ts";
 
 /** The whole text. */
 export function formatGuide(answers: SetupAnswers, setup: Setup): string {
+  const config = shellWord(setup.configFile);
   return `Made ${setup.configFile}
 
 ${providerSteps(answers.idp, setup)}
@@ -12,8 +14,8 @@ For the audit API, an auditor's token, shown this once:
   ${setup.auditorToken}
 
 Next:
-  1. ${commandName()} doctor --config ${setup.configFile}
-  2. ${commandName()} serve --config ${setup.configFile}
+  1. ${commandName()} doctor --config ${config}
+  2. ${commandName()} serve --config ${config}
   3. Keep a copy of ${path.basename(setup.pinnedKeyFile)} where no administrator of the database can change it:
      whoever verifies the ledger needs it. Keep a backup of the keys directory where nobody else can read it.
 `;

@@ -1,5 +1,6 @@
 // Who is calling, by address. X-Forwarded-For is believed only from configured proxies, and only as far back as they
 // reach: the rightmost address that is not itself a trusted proxy. Everything left of it the client may have invented.
+// The same with X-Forwarded-Proto: behind a TLS terminator nobody else knows how the client spoke.
 
 import { isIP } from "node:net";
 
@@ -19,6 +20,18 @@ export function clientAddress(
     address = hop;
   }
   return address;
+}
+
+/** How the client spoke: to this listener, or to the trusted terminator before it. */
+export function clientProtocol(
+  isEncrypted: boolean,
+  peer: string | undefined,
+  forwardedProto: string | undefined,
+  isTrusted: IsTrusted,
+): "http" | "https" {
+  const said = forwardedProto?.split(",").at(-1)?.trim().toLowerCase();
+  if ((said === "http" || said === "https") && isTrusted(normalise(peer ?? ""))) return said;
+  return isEncrypted ? "https" : "http";
 }
 
 /** Some terminators add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */

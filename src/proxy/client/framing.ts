@@ -15,7 +15,9 @@ const SINGLETONS = new Set([
   "expect",
   "host",
   "if-match",
+  "if-modified-since",
   "if-none-match",
+  "if-unmodified-since",
   "transfer-encoding",
   "upgrade",
 ]);

@@ -12,6 +12,8 @@ export interface Passage {
   readonly response: ServerResponse;
   /** The client's address (see clientAddress). */
   readonly address: string;
+  /** How it spoke (see clientProtocol). */
+  readonly protocol: "http" | "https";
   readonly hold: BodyHold;
   /** Known once the client is: where a refusal gets recorded. */
   connector?: Connector;

@@ -60,7 +60,10 @@ export function createScimServer(options: ScimServerOptions): Server {
   refuseStalledReaders(server, order, limits);
   server.on("checkContinue", listener);
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
-    order.run(request, response, (_request, answer) => refuse(answer, new Refusal("expectation_failed"))),
+    order.run(request, response, (_request, answer) => {
+      options.onParserRefusal("expectation_failed");
+      return refuse(answer, new Refusal("expectation_failed"));
+    }),
   );
   const refuseSocket = async (socket: Socket, code: RefusalCode) => {
     options.onParserRefusal(code);

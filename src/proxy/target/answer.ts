@@ -11,7 +11,7 @@ import { rewriteLocation, rewriteLocations } from "../../scim/rewrite.ts";
 import type { Connector } from "../connector.ts";
 import type { RecordedAnswer } from "../draft.ts";
 import { recordedId } from "../draft.ts";
-import { isScimMediaType, mediaTypeOf, responseHeaders } from "../header.ts";
+import { fieldText, isScimMediaType, mediaTypeOf, responseHeaders } from "../header.ts";
 import { Refusal, type RefusalCode } from "../refusal.ts";
 import { bulkSpans } from "../sealing.ts";
 import type { Answer } from "./forward.ts";
@@ -23,6 +23,8 @@ export interface Reply {
   status: number;
   headers: Record<string, string>;
   body: Uint8Array;
+  /** The answer is the proxy's own word on the target's, not the target's. */
+  refused?: RefusalCode;
 }
 
 /** Redaction keeps what it makes of a list by the list itself. */
@@ -120,8 +122,9 @@ function failureReply(answer: Answer): Reply {
   );
   return {
     status: refusal.status,
-    headers: { "content-type": "application/scim+json" },
+    headers: { "content-type": "application/scim+json; charset=utf-8" },
     body: Buffer.from(refusal.body()),
+    refused: refusal.code,
   };
 }
 
@@ -132,7 +135,7 @@ function readBody(
 ): { document?: JsonDocument; sent: Uint8Array; stored: RecordedAnswer["stored"] } {
   const exact = answer.body;
   if (exact.length === 0) return { sent: exact, stored: undefined };
-  const contentType = textHeader(answer.headers["content-type"]);
+  const contentType = fieldText("content-type", answer.headers["content-type"]);
   const isJson = isScimMediaType(contentType);
   const document = isJson ? readDocument(exact, secrets, (answer.status ?? 0) >= 400) : undefined;
   if (!document) {

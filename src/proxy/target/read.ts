@@ -7,22 +7,22 @@ import { understand } from "../../scim/operation.ts";
 import { mentionsSecret, secretsOf } from "../../scim/secret.ts";
 import { AppendError } from "../../storage/writer/appendError.ts";
 import { letContinue } from "../client/body.ts";
+import { headerText, type Passage } from "../client/passage.ts";
 import type { Connector, ProxyContext } from "../connector.ts";
 import { type Arrival, draftRequest, draftResponse } from "../draft.ts";
 import { requestHeaders } from "../header.ts";
 import { Refusal } from "../refusal.ts";
-import { type ReadEnd, relay } from "./relay.ts";
+import { breakOff, type ReadEnd, relay } from "./relay.ts";
 
 /** Proxies one read to its end. */
 export async function proxyRead(
   context: ProxyContext,
   connector: Connector,
   arrival: Arrival,
-  request: IncomingMessage,
-  reply: ServerResponse,
+  { request, response: reply, protocol }: Passage,
 ): Promise<void> {
   const secrets = secretsOf(connector.redact);
-  const watch = watchSearch(request, context.limits.bodyBytes, secrets.words);
+  const watch = watchSearch(request, reply, context.limits.bodyBytes, secrets.words);
   const authorization = await connector.target.authorization();
   const close = connector.auditReads ? await recordRead(context, connector, arrival) : undefined;
   // Before the headers are replaced: the allow-list has no Expect.
@@ -31,7 +31,7 @@ export async function proxyRead(
   request.headers = {
     ...requestHeaders(headers, {
       address: arrival.address,
-      protocol: context.isEncrypted ? "https" : "http",
+      protocol,
       host: headers.host ?? "",
     }),
     ...(authorization === undefined ? {} : { authorization }),
@@ -46,19 +46,23 @@ export async function proxyRead(
   const end = await relay(connector, request, reply, () => isSecretQuery || watch.mayHoldSecret());
   const durationMs = performance.now() - startedAt;
   context.observer.forwarded(connector.connector, end.outcome, durationMs);
+  if (end.refused) context.observer.refused(connector.connector, end.refused, end.refused);
   await close?.(end, reply.statusCode, durationMs);
 }
 
 /**
- * Watches a search's body as it streams: ends the connection above the limit, and notices a secret's name. Escapes
- * could spell one, so any makes it a suspect.
+ * Watches a search's body as it streams: breaks it off above the limit, and notices a secret's name. Escapes could spell
+ * one, so any makes it a suspect; a compressed body is refused, since nothing could be noticed in it.
  */
 function watchSearch(
   request: IncomingMessage,
+  reply: ServerResponse,
   limitBytes: number,
   words: readonly string[],
 ): { mayHoldSecret(): boolean } {
   if (request.method !== "POST") return { mayHoldSecret: () => false };
+  const encoding = headerText(request, "content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") throw new Refusal("encoding_unsupported");
   if (Number(request.headers["content-length"] ?? 0) > limitBytes) throw new Refusal("body_too_large");
   const overlap = Math.max(...words.map((word) => word.length));
   let size = 0;
@@ -66,7 +70,10 @@ function watchSearch(
   let isSuspect = false;
   request.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > limitBytes) request.destroy();
+    if (size > limitBytes) {
+      breakOff(request, reply, "body_too_large");
+      return;
+    }
     const text = tail + chunk.toString("latin1").toLowerCase();
     isSuspect ||= text.includes("\\u") || words.some((word) => text.includes(word));
     tail = text.slice(-overlap);

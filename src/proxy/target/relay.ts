@@ -2,14 +2,14 @@
 // already the allow-listed ones, follows no redirect, adds no X-Forwarded-* of its own, and what it would answer by
 // itself is replaced by SCIM errors. An answer's body is rewritten on its way (see rewriteStream.ts), never collected.
 
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import { createProxyMiddleware, type RequestHandler } from "http-proxy-middleware";
 import type { Outcome } from "../../ledger/entry.ts";
 import { formatScimError } from "../../scim/error.ts";
 import { rewriteLocation } from "../../scim/rewrite.ts";
 import type { Connector } from "../connector.ts";
 import { isScimMediaType, responseHeaders } from "../header.ts";
-import { Refusal } from "../refusal.ts";
+import { Refusal, type RefusalCode } from "../refusal.ts";
 import { sendRefusal } from "../reply.ts";
 import { cleanHeaders, isBelow } from "./answer.ts";
 import { LocationRewriter } from "./rewriteStream.ts";
@@ -20,11 +20,14 @@ import type { Target } from "./target.ts";
 export interface ReadEnd {
   outcome: Outcome;
   status?: number;
+  /** What the client was told by the proxy itself, in the target's place. */
+  refused?: RefusalCode;
 }
 
 interface Relay {
   end: ReadEnd;
   mayHoldSecret(): boolean;
+  toTarget?: ClientRequest;
 }
 
 const middlewares = new WeakMap<Target, RequestHandler>();
@@ -50,6 +53,19 @@ export async function relay(
   return isCut ? { ...state.end, outcome: "incomplete" } : state.end;
 }
 
+/**
+ * Ends a read whose request is still coming: the target never gets the whole of it, and the client is told why, if it
+ * was told nothing yet.
+ */
+export function breakOff(request: IncomingMessage, reply: ServerResponse, code: RefusalCode): void {
+  const state = relays.get(reply);
+  if (!state || state.end.refused) return;
+  request.unpipe();
+  request.pause();
+  refuse(reply, { outcome: "unknown" }, new Refusal(code));
+  state.toTarget?.destroy();
+}
+
 function middlewareOf(connector: Connector): RequestHandler {
   const known = middlewares.get(connector.target);
   if (known) return known;
@@ -66,7 +82,12 @@ function middlewareOf(connector: Connector): RequestHandler {
     ejectPlugins: true,
     plugins: [
       (proxy) => {
-        proxy.on("proxyReq", (proxyRequest) => proxyRequest.removeHeader("expect"));
+        proxy.on("proxyReq", (proxyRequest, _request, reply) => {
+          proxyRequest.removeHeader("expect");
+          const state = relays.get(reply);
+          if (state?.end.refused) proxyRequest.destroy();
+          else if (state) state.toTarget = proxyRequest;
+        });
         proxy.on("proxyRes", (answer, _request, reply) => passAnswer(connector, answer, reply));
         proxy.on("error", (error, _request, reply) => {
           if (reply && "writeHead" in reply) passError(error, reply);
@@ -79,6 +100,10 @@ function middlewareOf(connector: Connector): RequestHandler {
 }
 
 function passAnswer(connector: Connector, answer: IncomingMessage, reply: ServerResponse): void {
+  if (relays.get(reply)?.end.refused) {
+    answer.destroy();
+    return;
+  }
   const { target, publicBase } = connector;
   const status = answer.statusCode ?? 502;
   const { location, "content-type": contentType, "content-length": length } = answer.headers;
@@ -87,16 +112,14 @@ function passAnswer(connector: Connector, answer: IncomingMessage, reply: Server
   const isRedirect = [301, 302, 303, 307, 308].includes(status) && inside === undefined;
   if (isRedirect || status > 599 || isEncoded(answer)) {
     const outcome = isRedirect ? "redirected" : "protocol_error";
-    settle(reply, { outcome, status });
     answer.destroy();
-    sendRefusal(reply, new Refusal(`target_${outcome}`));
+    refuse(reply, { outcome, status }, new Refusal(`target_${outcome}`));
     return;
   }
   if (status === 401) {
     target.forgetAccessToken();
-    settle(reply, { outcome: "answered", status });
     answer.destroy();
-    sendRefusal(reply, new Refusal("target_credential_refused"));
+    refuse(reply, { outcome: "answered", status }, new Refusal("target_credential_refused"));
     return;
   }
   const headers = {
@@ -113,8 +136,8 @@ function passAnswer(connector: Connector, answer: IncomingMessage, reply: Server
   answer.once("end", () => {
     if (answer.complete) settle(reply, { outcome: "answered", status });
   });
-  const isJson = isScimMediaType(contentType) && reply.req.method !== "HEAD";
-  // A rewritten body has another length; it goes out chunked.
+  const isJson = isScimMediaType(contentType);
+  // A rewritten body has another length; it goes out chunked, and a HEAD must not say the length of another one.
   reply.writeHead(status, {
     ...headers,
     ...(isJson || length === undefined ? {} : { "content-length": length }),
@@ -155,9 +178,17 @@ const REFUSALS = {
 
 function passError(error: Error, reply: ServerResponse): void {
   const outcome = outcomeOf(error);
+  const refusal = new Refusal(REFUSALS[outcome], undefined, { cause: error });
+  if (relays.get(reply)?.end.refused) return;
   // After an answer began, the middleware's error tells nothing new.
-  if (!reply.headersSent) settle(reply, { outcome });
-  sendRefusal(reply, new Refusal(REFUSALS[outcome], undefined, { cause: error }));
+  if (reply.headersSent) sendRefusal(reply, refusal);
+  else refuse(reply, { outcome }, refusal);
+}
+
+/** The proxy's own word in the target's place; breaks the answer off if one had begun. */
+function refuse(reply: ServerResponse, end: ReadEnd, refusal: Refusal): void {
+  settle(reply, { ...end, refused: refusal.code });
+  sendRefusal(reply, refusal);
 }
 
 function outcomeOf(error: Error): keyof typeof REFUSALS {

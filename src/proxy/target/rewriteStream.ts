@@ -20,20 +20,29 @@ type Meaning = "location" | "secret" | undefined;
 /** For streams. `from` is the target's base URL, `to` the connector's. */
 export class LocationRewriter extends Transform {
   readonly #scanner: Scanner;
+  /** What one chunk became: pushed piece by piece, every word would go out as a chunk of its own. */
+  #pieces: Buffer[] = [];
 
   constructor(from: string, to: string) {
     super();
-    this.#scanner = new Scanner(from, to, (piece) => this.push(piece));
+    this.#scanner = new Scanner(from, to, (piece) => this.#pieces.push(piece));
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     this.#scanner.scan(chunk);
+    this.#pushPieces();
     done();
   }
 
   override _flush(done: TransformCallback): void {
     this.#scanner.end();
+    this.#pushPieces();
     done();
+  }
+
+  #pushPieces(): void {
+    if (this.#pieces.length > 0) this.push(Buffer.concat(this.#pieces));
+    this.#pieces = [];
   }
 }
 

@@ -2,9 +2,22 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { clientAddress } from "../../../src/proxy/client/clientAddress.ts";
+import { clientAddress, clientProtocol } from "../../../src/proxy/client/clientAddress.ts";
 
 const isTrusted = (address: string) => address.startsWith("10.") || address === "::1";
+
+test.each<[string, string, string | undefined, boolean, string]>([
+  ["a terminator says how the client spoke", "10.0.0.1", "https", false, "https"],
+  ["in any case", "10.0.0.1", " HTTPS ", false, "https"],
+  ["the nearest terminator's word", "10.0.0.1", "https, http", false, "http"],
+  ["a peer that nobody trusts may say what it likes", "203.0.113.9", "https", false, "http"],
+  ["nor can it hide TLS", "203.0.113.9", "http", true, "https"],
+  ["what is no scheme is no word", "10.0.0.1", "gopher", true, "https"],
+  ["no header", "10.0.0.1", undefined, false, "http"],
+  ["an IPv4 peer in IPv6 clothes", "::ffff:10.0.0.1", "https", false, "https"],
+])("clientProtocol: %s", (_name, peer, header, isEncrypted, protocol) => {
+  expect(clientProtocol(isEncrypted, peer, header, isTrusted)).toBe(protocol);
+});
 
 describe("clientAddress", () => {
   test.each<[string, string | undefined, string | undefined, string]>([
