@@ -177,7 +177,7 @@ export async function readTransactionFor(
   // As long as for one that is not there, so that the time does not tell that it is.
   await ledger.evidence.seqsOfTransaction(neverMade(txn));
   context.denied({ auditor, ledger: ledger.name, reason: "transaction_unknown" });
-  throw new Problem("transaction_unknown", "The ledger has no entry of this transaction.");
+  throw new Problem("transaction_unknown", "No entry of this transaction was found.");
 }
 
 /** An id of the same time that no transaction has: of another variant than ours (RFC 9562 §4.1). */
@@ -203,7 +203,7 @@ async function readTransaction(
     else request = found;
   }
   if (request || outcome) return { request, outcome };
-  throw new Problem("transaction_unknown", "The ledger has no entry of this transaction.");
+  throw new Problem("transaction_unknown", "No entry of this transaction was found.");
 }
 
 function withClaims(row: StoredEntry): FoundEntry | undefined {

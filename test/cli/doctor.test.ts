@@ -71,6 +71,22 @@ test.each([
   expect(seen).toHaveLength(1);
 });
 
+test("a public URL that no identity provider would call is a warning", async () => {
+  const text = await readFile(config, "utf8");
+  const withUrl = (url: string) => writeFile(config, text.replace("https://scim.example.com", url));
+  await withUrl("http://scim.example.com");
+  expect(bad(await run())).toEqual([
+    {
+      name: "public URL",
+      status: "warn",
+      detail: expect.stringContaining("http://scim.example.com is not https"),
+      remedy: expect.stringContaining("scim.tls"),
+    },
+  ]);
+  await withUrl("http://127.0.0.1:8080");
+  expect(bad(await run())).toEqual([]);
+});
+
 test("a target whose clock is wrong is a warning", async () => {
   answer = (_request, response) =>
     response.writeHead(200, { date: new Date(Date.now() - 3_600_000).toUTCString() }).end();

@@ -38,7 +38,7 @@ export const PROBLEMS = {
   entry_unknown: [404, "No such entry", "The ledger has no such entry."],
   entry_not_covered: [404, "Not covered yet", "The entry is newer than every signed checkpoint; ask again."],
   alarm_unknown: [404, "No such alarm", "No alarm of this id is open."],
-  transaction_unknown: [404, "No such transaction", "The ledger has no entry of this transaction."],
+  transaction_unknown: [404, "No such transaction", "No entry of this transaction was found."],
   account_unknown: [404, "No such account", "The ledger knows no such account, as far as its index reaches."],
   evidence_empty: [404, "Nothing to export", "No entry is what was asked for."],
   checkpoint_unknown: [404, "No such checkpoint", "No checkpoint of this size was signed."],

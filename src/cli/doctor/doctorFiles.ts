@@ -72,8 +72,21 @@ function checkLedgerKeys(name: string, config: LedgerConfig): Check[] {
   return [warn(`${name}: keys`, `signs with ${kid}, which is not pinned`, remedy)];
 }
 
-/** Certificates fit their keys and live on; nothing listens to the world in clear. */
+/** Certificates fit their keys and live on; nothing listens to the world in clear, and no identity provider is sent there. */
 export function checkListeners(config: Config): Check[] {
+  return [...checkPublicUrl(config), ...checkOwnListeners(config)];
+}
+
+/** The token travels to this URL; Okta and Entra call none that is not https. */
+function checkPublicUrl({ publicUrl }: Config): Check[] {
+  if (publicUrl === undefined) return [];
+  const { protocol, hostname } = new URL(publicUrl);
+  if (protocol === "https:" || isLoopbackHost(hostname)) return [ok("public URL", publicUrl)];
+  const remedy = "set publicUrl to the https URL of your TLS terminator, or set scim.tls";
+  return [warn("public URL", `${publicUrl} is not https, and identity providers call nothing else`, remedy)];
+}
+
+function checkOwnListeners(config: Config): Check[] {
   const listeners = [
     { name: "SCIM listener", listener: config.scim, behindProxy: config.scim.trustedProxies.length > 0 },
     { name: "admin listener", listener: config.admin, behindProxy: false },
