@@ -93,9 +93,13 @@ export async function measureSearch(
 
 async function indexed(stage: Stage, say: (line: string) => void): Promise<void> {
   for (let last = 0; ; ) {
-    const { covers } = (await (await get(stage, "transactions?limit=1")).json()) as {
-      covers: { to: number; size: number };
-    };
+    const response = await fetchFrom(stage, "transactions?limit=1");
+    // A directory of another version: its index is made anew.
+    if (response.status === 503) {
+      await sleep(1_000);
+      continue;
+    }
+    const { covers } = (await response.json()) as { covers: { to: number; size: number } };
     if (covers.to >= covers.size) return;
     if (covers.to - last > 200_000) {
       last = covers.to;
@@ -201,9 +205,13 @@ async function writesBeside(stage: Stage): Promise<SearchReport["writes"]> {
   return { alone: Math.round(a), withSearch: Math.round(b), share: Math.round((b / a) * 1000) / 1000 };
 }
 
-async function get({ adminUrl, auditorToken }: Stage, path: string): Promise<Response> {
+function fetchFrom({ adminUrl, auditorToken }: Stage, path: string): Promise<Response> {
   const headers = { authorization: `Bearer ${auditorToken}` };
-  const response = await fetch(`${adminUrl}/audit/v1/${path}`, { headers });
+  return fetch(`${adminUrl}/audit/v1/${path}`, { headers });
+}
+
+async function get(stage: Stage, path: string): Promise<Response> {
+  const response = await fetchFrom(stage, path);
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   return response;
 }
