@@ -34,10 +34,8 @@ export async function tokenEndpoint(clients: OauthClients, request: TokenRequest
   if (grantType !== "client_credentials") {
     return refuse("unsupported_grant_type", "only client_credentials is supported");
   }
-  const tried = await Promise.all(
-    proofs.map(({ clientId, clientSecret }) => clients.issue(clientId, clientSecret)),
-  );
-  const issued = tried.find((token) => token !== undefined);
+  let issued: Awaited<ReturnType<OauthClients["issue"]>>;
+  for (const { clientId, clientSecret } of proofs) issued ??= await clients.issue(clientId, clientSecret);
   if (issued === undefined) return refuse("invalid_client", "the client credentials are not valid");
   const body = { access_token: issued.token, token_type: "Bearer", expires_in: issued.expiresInSeconds };
   return { status: 200, headers: JSON_HEADERS, body: JSON.stringify(body) };
@@ -104,9 +102,9 @@ function parseBasicClient(authorization: string): Proof[] {
   const asSent = { clientId: text.slice(0, colon), clientSecret: text.slice(colon + 1) };
   const clientId = decodeFormPart(asSent.clientId);
   const clientSecret = decodeFormPart(asSent.clientSecret);
-  return clientId === undefined || clientSecret === undefined
-    ? [asSent]
-    : [{ clientId, clientSecret }, asSent];
+  if (clientId === undefined || clientSecret === undefined) return [asSent];
+  const isSame = clientId === asSent.clientId && clientSecret === asSent.clientSecret;
+  return isSame ? [asSent] : [{ clientId, clientSecret }, asSent];
 }
 
 function decodeFormPart(text: string): string | undefined {

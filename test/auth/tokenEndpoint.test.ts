@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { decodeJwt } from "jose";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { ClientAuthenticator } from "../../src/auth/clients.ts";
 import { CredentialStore } from "../../src/auth/credentialStore.ts";
 import { tokenEndpoint } from "../../src/auth/tokenEndpoint.ts";
@@ -82,6 +82,14 @@ test("a client that leaves out the form-encoding before Base64, as curl does, is
   expect((await ask(grant, basic("entra id", "a+b/c%2F=%"), auth)).status).toBe(200);
   for (const wrong of ["a b/c%2F=%", "a+b/c/=%", "a%2Bb/c%2F=%"])
     expect((await ask(grant, plain(wrong), auth)).status).toBe(401);
+});
+
+test("credentials that read the same either way are tried once, and one token is made", async () => {
+  const auth = authenticator();
+  const issue = vi.spyOn(auth.oauth, "issue");
+  const plain = { authorization: `Basic ${Buffer.from("nobody:second-secret").toString("base64")}` };
+  expect((await ask({ grant_type: "client_credentials" }, plain, auth)).status).toBe(401);
+  expect(issue).toHaveBeenCalledTimes(1);
 });
 
 test("client_secret_post and client_secret_basic give a Bearer token that no cache may keep", async () => {
