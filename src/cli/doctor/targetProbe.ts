@@ -10,6 +10,7 @@ import { TLSSocket } from "node:tls";
 import { assertAllowedHost, guardedLookup } from "../../config/address.ts";
 import type { TargetAuth } from "../../config/connector.ts";
 import type { TargetConfig } from "../../config/schema.ts";
+import { basicCredential, clientAuthorization } from "../../proxy/target/target.ts";
 
 /** What a server answered. */
 export interface ProbeAnswer {
@@ -39,16 +40,15 @@ async function makeAuthorization(auth: TargetAuth, target: TargetConfig): Promis
     case "bearer":
       return `Bearer ${auth.token.reveal()}`;
     case "basic":
-      return `Basic ${Buffer.from(`${auth.username}:${auth.password.reveal()}`).toString("base64")}`;
+      return `Basic ${basicCredential(auth.username, auth.password.reveal())}`;
     case "oauth": {
       const form = new URLSearchParams({
         grant_type: "client_credentials",
         ...(auth.scope !== undefined && { scope: auth.scope }),
       }).toString();
-      // Exactly as the proxy asks (RFC 6749 §2.3.1): another way might be granted, and the proxy's refused.
-      const proof = [auth.clientId, auth.clientSecret.reveal()].map(encodeURIComponent).join(":");
+      // Exactly as the proxy asks: another way might be granted, and the proxy's refused.
       const headers = {
-        authorization: `Basic ${Buffer.from(proof).toString("base64")}`,
+        authorization: clientAuthorization(auth),
         "content-type": "application/x-www-form-urlencoded",
         accept: "application/json",
       };

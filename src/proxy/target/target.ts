@@ -140,14 +140,13 @@ export class Target {
   async #renew(auth: Extract<TargetAuth, { kind: "oauth" }>): Promise<string> {
     const form = new URLSearchParams({ grant_type: "client_credentials" });
     if (auth.scope !== undefined) form.set("scope", auth.scope);
-    const [user = "", secret = ""] = [auth.clientId, auth.clientSecret.reveal()].map(encodeURIComponent);
     let answer: unknown;
     try {
       const { statusCode, body } = await undiciRequest(auth.tokenUrl, {
         method: "POST",
         dispatcher: this.#agent,
         headers: {
-          authorization: `Basic ${basicCredential(user, secret)}`,
+          authorization: clientAuthorization(auth),
           "content-type": "application/x-www-form-urlencoded",
           accept: "application/json",
         },
@@ -170,7 +169,14 @@ export class Target {
   }
 }
 
-function basicCredential(user: string, password: string): string {
+/** How a client shows itself to an authorization server: HTTP Basic of form-encoded halves (RFC 6749 §2.3.1). */
+export function clientAuthorization(auth: Extract<TargetAuth, { kind: "oauth" }>): string {
+  const [user = "", secret = ""] = [auth.clientId, auth.clientSecret.reveal()].map(encodeURIComponent);
+  return `Basic ${basicCredential(user, secret)}`;
+}
+
+/** What stands behind `Basic` (RFC 7617 §2). */
+export function basicCredential(user: string, password: string): string {
   return Buffer.from(`${user}:${password}`).toString("base64");
 }
 
