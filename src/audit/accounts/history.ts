@@ -2,15 +2,7 @@
 // the index only says where to look. Signatures are not checked here: that is the monitor's and the verifier's.
 // Promises: never throws for what it reads; a row that is not what it should be is no part of any history.
 
-import {
-  asClaims,
-  claimsAt,
-  countAt,
-  listAt,
-  parseAttachment,
-  textAt,
-  textsAt,
-} from "../../scim/extract/claims.ts";
+import { byIndex, countAt, operationsIn, textAt, textsAt, typeOf } from "../../scim/extract/claims.ts";
 import { parseStrictJson, stringMember } from "../../scim/json.ts";
 import {
   changesOf,
@@ -90,27 +82,19 @@ export function happeningOf(
 
 /** Of a Bulk's operations on a resource: the effects of those that were not refused or, if all were, of all. */
 function effectsOn({ type, ref }: Subject, request: HistoryRow, outcome: HistoryRow | undefined): string[] {
-  const results = new Map(operationsOf(outcome).map((result) => [countAt(result, "index"), result]));
-  const own = operationsOf(request).flatMap((operation) => {
-    const result = results.get(countAt(operation, "index"));
-    const ofType = textAt(operation, "resourceType");
+  const [operations, results] = [request, outcome].map((row) =>
+    byIndex(row ? operationsIn(row.claims, contentOf(row, "operations")) : []),
+  );
+  const own = [...(operations ?? [])].flatMap(([index, operation]) => {
+    const result = results?.get(index);
     const isOwn =
-      (ofType === "Me" ? "User" : ofType) === type &&
+      typeOf(textAt(operation, "resourceType")) === type &&
       (textAt(operation, "resourceId") ?? textAt(result, "resourceId")) === ref;
     const isRefused = verdictOf("answered", countAt(result, "status")) === "refused";
     return isOwn ? [{ effects: textsAt(operation, "effects"), isRefused }] : [];
   });
   const taken = own.filter(({ isRefused }) => !isRefused);
   return [...new Set((taken.length > 0 ? taken : own).flatMap(({ effects }) => effects))].sort();
-}
-
-/** In the leaf or, when they are too many for one, in their attachment. */
-function operationsOf(row: HistoryRow | undefined) {
-  const attached = row && parseAttachment(contentOf(row, "operations"));
-  const list = Array.isArray(attached)
-    ? attached
-    : listAt(claimsAt(asClaims(row?.claims), "scim"), "operations");
-  return list.map(asClaims);
 }
 
 /** Only what the changes are read from: thousands of whole leaves would fill the memory. */

@@ -107,3 +107,25 @@ function storable(text: string): string {
 function own(claims: Claims | undefined, name: string): unknown {
   return claims !== undefined && Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
+
+/** `/Me` is a user (RFC 7644 §3.11). */
+export function typeOf(resourceType = "Unknown"): string {
+  return resourceType === "Me" ? "User" : resourceType;
+}
+
+/** A Bulk's operations: from what its entry says or, when they are too many for a leaf, from their attachment. */
+export function operationsIn(claims: unknown, attachment: Uint8Array | undefined): (Claims | undefined)[] {
+  const attached = parseAttachment(attachment);
+  const list = Array.isArray(attached) ? attached : listAt(claimsAt(asClaims(claims), "scim"), "operations");
+  return list.map(asClaims);
+}
+
+/** Operations, their results or facts by the number of the operation; of two with one number the first. */
+export function byIndex(items: readonly (Claims | undefined)[]): Map<number, Claims> {
+  const found = new Map<number, Claims>();
+  for (const item of items) {
+    const index = countAt(item, "index");
+    if (item && index !== undefined && !found.has(index)) found.set(index, item);
+  }
+  return found;
+}

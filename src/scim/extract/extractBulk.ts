@@ -7,14 +7,17 @@ import { understandAnswer } from "../operation.ts";
 import { verdictOf } from "../state/recordedWrite.ts";
 import {
   asClaims,
+  byIndex,
   type Claims,
   claimsAt,
   countAt,
   listAt,
+  operationsIn,
   parseAttachment,
   parseBody,
   textAt,
   textsAt,
+  typeOf,
 } from "./claims.ts";
 import type { ExtractInputs, RecordedEntry, TransactionRow } from "./extract.ts";
 import { memberIds, type Name, namesOf, removesOthers } from "./names.ts";
@@ -31,8 +34,10 @@ type BulkColumns = Pick<
 /** Adds what the operations touch. */
 export function extractBulk(inputs: ExtractInputs, touches: Touches): BulkColumns {
   const { txn, connector, opening, closing, fate, recordedId } = inputs;
-  const operations = operationsOf(opening);
-  const outcomes = byIndex(closing ? operationsOf(closing) : []);
+  const operations = operationsIn(opening.claims, opening.attachments.get("operations"));
+  const outcomes = byIndex(
+    closing ? operationsIn(closing.claims, closing.attachments.get("operations")) : [],
+  );
   const facts = asClaims(parseAttachment(opening.attachments.get("facts")));
   const factsOf = byIndex(listAt(facts, "operations").map(asClaims));
   if (facts?.truncated === true) touches.isCut = true;
@@ -95,28 +100,6 @@ function undoneOf(
     operationsUnknown: counts.unknown,
     effectsUndone: asked.filter((effect) => !done.has(effect)),
   };
-}
-
-/** `/Me` is a user (RFC 7644 §3.11). */
-function typeOf(resourceType = "Unknown"): string {
-  return resourceType === "Me" ? "User" : resourceType;
-}
-
-/** From the leaf or, when they are too many for one, from their attachment. */
-function operationsOf({ claims, attachments }: RecordedEntry): (Claims | undefined)[] {
-  const scim = claimsAt(asClaims(claims), "scim");
-  const attached = parseAttachment(attachments.get("operations"));
-  const list = Array.isArray(attached) ? attached : listAt(scim, "operations");
-  return list.map(asClaims);
-}
-
-function byIndex(items: readonly (Claims | undefined)[]): Map<number, Claims> {
-  const found = new Map<number, Claims>();
-  for (const item of items) {
-    const index = countAt(item, "index");
-    if (item && index !== undefined && !found.has(index)) found.set(index, item);
-  }
-  return found;
 }
 
 /** The whole message may have been refused; else each operation has a status of its own, or none that is known. */
