@@ -1,7 +1,7 @@
 // Follows the head of a ledger: every new entry is verified as it comes (hash, link, columns, outcome rules, and the signature
-// unless this process is known to have made it), the tree that the entries give is compared with every new checkpoint, and the newest entry known must still be there.
-// Begins at the newest checkpoint, since what lies before is the rolling pass's. A look that finds the newest entries
-// gone is repeated before it counts: it may have been a standby that lags.
+// unless this process is known to have made it), the tree that the entries give is compared with every new checkpoint, and the
+// newest entry known must still be there. Begins at the newest checkpoint, since what lies before is the rolling pass's. A look
+// that finds the newest entries gone is repeated before it counts: it may have been a standby that lags.
 
 import type { Entry } from "../ledger/entry.ts";
 import { equalBytes, hashLeaf, type Sha256 } from "../ledger/hash.ts";

@@ -1,7 +1,8 @@
 // How every ledger is: how far it is verified, published and anchored, and which alarms are open. Four states and no
 // bare OK: "verified", with up to where; "acknowledged", when somebody took note of what is still altered; "verifying",
-// while the monitor is seconds behind (every look at a ledger adds to it, and must not look like trouble); "broken", with what and where. And the one thing that a person may change here: that he
-// has taken note of an alarm, which is an entry of the ledger and mends nothing.
+// while the monitor is behind for more than some seconds (every look at a ledger adds to it, and must not look like trouble);
+// "broken", with what and where. And the one thing that a person may change here: that he has taken note of an alarm, which
+// is an entry of the ledger and mends nothing.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";

@@ -11,6 +11,8 @@ import { parseLeaf } from "../../ledger/leaf.ts";
 import type { Finding, StoredEntry } from "../../ledger/verify.ts";
 import { fromBase64url, hashLeafText, toBase64url } from "../../nodeCrypto.ts";
 
+/** base64url of a hash. */
+const PREV_CHARS = Math.ceil((HASH_BYTES * 8) / 6);
 const NINE = 0x39;
 const ZERO = 0x30;
 
@@ -126,6 +128,3 @@ class Beginning {
     this.#prevAt = before.length;
   }
 }
-
-/** base64url of a hash. */
-const PREV_CHARS = Math.ceil((HASH_BYTES * 8) / 6);
