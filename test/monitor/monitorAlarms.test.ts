@@ -213,13 +213,19 @@ async function anchor(copy: TestCopy, { keeper }: Instance): Promise<number> {
   return checkpoint.size;
 }
 
-test("cut off again below the anchor after the first cut was acknowledged: an alarm again, and none without", async () => {
+/** A ledger of 40 transactions that was anchored, stopped, and cut off from entry 21 on. */
+async function cutBelowAnchor(): Promise<{ copy: TestCopy; dataDir: string }> {
   const copy = await filled(40);
   const dataDir = await makeDirectory();
   const before = await startInstance(copy, dataDir);
   await anchor(copy, before);
   await before.stop();
   await cut(copy, 21);
+  return { copy, dataDir };
+}
+
+test("cut off again below the anchor after the first cut was acknowledged: an alarm again, and none without", async () => {
+  const { copy, dataDir } = await cutBelowAnchor();
 
   const first = await startInstance(copy, dataDir);
   expect(codesOf(first)).toEqual(["anchor_ahead"]);
@@ -271,12 +277,7 @@ test("a cut that was acknowledged is no news when the ledger has grown past the 
 });
 
 test("what was written since the last look at the anchors and cut off while it was stopped: an alarm again", async () => {
-  const copy = await filled(40);
-  const dataDir = await makeDirectory();
-  const before = await startInstance(copy, dataDir);
-  await anchor(copy, before);
-  await before.stop();
-  await cut(copy, 21);
+  const { copy, dataDir } = await cutBelowAnchor();
   // One pass, and with it the last look for a long time.
   const first = await startInstance(copy, dataDir, { passPauseMs: 600_000 });
   await until(async () => (await raisedIn(copy)).length === 1, "its entry");
@@ -297,12 +298,7 @@ test("what was written since the last look at the anchors and cut off while it w
 });
 
 test("cut off again while it runs: an alarm about the anchor again", async () => {
-  const copy = await filled(40);
-  const dataDir = await makeDirectory();
-  const before = await startInstance(copy, dataDir);
-  await anchor(copy, before);
-  await before.stop();
-  await cut(copy, 21);
+  const { copy, dataDir } = await cutBelowAnchor();
   const first = await startInstance(copy, dataDir);
   await until(async () => (await raisedIn(copy)).length === 1, "its entry");
   await acknowledge(copy, first);
@@ -317,12 +313,7 @@ test("cut off again while it runs: an alarm about the anchor again", async () =>
 });
 
 test("an acknowledgement of long ago says nothing about an anchor of today", async () => {
-  const copy = await filled(40);
-  const dataDir = await makeDirectory();
-  const before = await startInstance(copy, dataDir);
-  await anchor(copy, before);
-  await before.stop();
-  await cut(copy, 21);
+  const { copy, dataDir } = await cutBelowAnchor();
   const first = await startInstance(copy, dataDir);
   await until(async () => (await raisedIn(copy)).length === 1, "its entry");
   await acknowledge(copy, first);
