@@ -49,11 +49,30 @@ export function findIn(place: string, bytes: Buffer | string, needles: readonly 
     .map(({ spelling }) => `${place}: ${spelling}`);
 }
 
-/** Every file below a directory, whole, except those named. */
+/**
+ * Every file below a directory, whole, except those named. Files of a running process come and go (an anchor is written
+ * beside itself and renamed): if one was gone before it was read, its bytes may stand where we have looked already, so
+ * the whole is looked at again.
+ * @throws ENOENT if not one of ten passes found every file still there.
+ */
 export async function findInFiles(
   directory: string,
   needles: readonly Needle[],
   except: readonly string[] = [],
+): Promise<string[]> {
+  for (let pass = 1; ; pass += 1) {
+    try {
+      return await findInFilesOnce(directory, needles, except);
+    } catch (error) {
+      if (pass === 10 || (error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}
+
+async function findInFilesOnce(
+  directory: string,
+  needles: readonly Needle[],
+  except: readonly string[],
 ): Promise<string[]> {
   const found: string[] = [];
   for (const item of await readdir(directory, { withFileTypes: true, recursive: true })) {
