@@ -3,10 +3,10 @@
 
 import { createHash } from "node:crypto";
 import { countBulkOperations, readBulkOperations } from "../scim/bulk.ts";
-import { type JsonDocument, parseStrictJson } from "../scim/json.ts";
+import { type JsonDocument, type JsonNode, parseStrictJson } from "../scim/json.ts";
 import { namesOtherId, type Understanding, understand } from "../scim/operation.ts";
 import { redact } from "../scim/redact.ts";
-import { parseResourcePath } from "../scim/resource.ts";
+import { decodeSegment, parseResourcePath } from "../scim/resource.ts";
 import type { RequestDraft } from "../storage/writer/recorded.ts";
 import { readBody } from "./client/body.ts";
 import { headerText, type Passage, type Received } from "./client/passage.ts";
@@ -22,8 +22,8 @@ export interface Intake {
   draft: RequestDraft;
   /** The Bulk request, for joining its answer; other bodies are not kept as trees. */
   bulk: JsonDocument | undefined;
-  /** Texts that must not come back from the target into the record. */
-  secrets: readonly string[];
+  /** Texts that must not come back from the target into the record; undefined if they are too many to be looked for. */
+  secrets: readonly string[] | undefined;
   /** The same text for a repetition of this request by the same client. */
   retryKey(): string;
 }
@@ -60,7 +60,7 @@ export async function takeIn(
   passage.meaning = meaning;
   if (document && isBulk && countBulkOperations(document) > limits.bulkOperations)
     throw new Refusal("bulk_too_many");
-  if (document) checkIds(document, meaning);
+  if (document) checkIds(document, route.resourcePath, meaning);
   const redaction = document && redact(document, connector.redact);
   const spans = isBulk && document && redaction && bulkSpans(document, redaction.bytes, (at) => at);
   const stored: StoredBody | undefined = redaction && {
@@ -80,7 +80,7 @@ export async function takeIn(
   return {
     draft,
     bulk: isBulk ? document : undefined,
-    secrets: redaction ? unspokenSecrets(redaction.secrets, redaction.bytes) : [],
+    secrets: redaction ? redaction.secrets && unspokenSecrets(redaction.secrets, redaction.bytes) : [],
     retryKey,
   };
 }
@@ -93,14 +93,26 @@ function parseBody(wire: Buffer): JsonDocument {
 }
 
 /** A target that believes the body would change another account than the one the record names: a PUT's, or a Bulk's. */
-function checkIds({ root, text }: JsonDocument, { action, resourceId, operations }: Understanding): void {
-  if (action === "replace" && resourceId !== undefined && namesOtherId(root, text, resourceId))
+function checkIds(
+  { root, text }: JsonDocument,
+  path: string,
+  { action, resourceId, operations }: Understanding,
+): void {
+  const namesOther = (resource: JsonNode | undefined, at: string, its: string) =>
+    idsIn(at, its).every((id) => namesOtherId(resource, text, id));
+  if (action === "replace" && resourceId !== undefined && namesOther(root, path, resourceId))
     throw new Refusal("id_mismatch");
   if (!operations?.some((operation) => operation.action === "replace")) return;
-  for (const [index, { data }] of (readBulkOperations(root) ?? []).entries()) {
+  for (const [index, { data, path: at = "" }] of (readBulkOperations(root) ?? []).entries()) {
     const operation = operations[index];
     if (operation?.action !== "replace" || operation.resourceId === undefined) continue;
-    if (namesOtherId(data, text, operation.resourceId))
+    if (namesOther(data, at, operation.resourceId))
       throw new Refusal("id_mismatch", `Bulk operation ${index}, counted from 0.`);
   }
+}
+
+/** The id; in a path that is not understood, such as one below an organization, any segment may be it. */
+function idsIn(path: string, resourceId: string): string[] {
+  if (parseResourcePath(path).kind === "resource") return [resourceId];
+  return path.split("/").map((segment) => decodeSegment(segment) ?? segment);
 }

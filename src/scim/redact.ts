@@ -4,7 +4,14 @@
 // bytes are another buffer and lose nothing.
 // The adversary is whoever can read the ledger's attachments, backups and exports later; and the careless client that
 // sends a password under a spelling nobody thought of. Leaves out: bodies that are no JSON, and headers.
-import { applyEdits, type JsonDocument, type JsonEdit, type JsonNode, parseStrictJson } from "./json.ts";
+import {
+  applyEdits,
+  type JsonDocument,
+  type JsonEdit,
+  type JsonNode,
+  type JsonSpan,
+  parseStrictJson,
+} from "./json.ts";
 import {
   foldName,
   isSecret,
@@ -22,12 +29,12 @@ export interface Redaction {
   readonly redacted: readonly string[];
   /**
    * The texts that were taken out, as they are and as JSON spells them: for taking them out of the target's answer too,
-   * which may quote them in an error. Never to be stored or logged. At most 64, none shorter than 6 characters.
+   * which may quote them in an error. Never to be stored or logged. None shorter than 6 characters. Undefined: too many
+   * to be looked for in a body of this size; then nothing of an answer is known to be free of them.
    */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly string[] | undefined;
 }
 
-const maxSecrets = 64;
 /** Shorter ones would be found by chance in what says nothing about them. */
 const minSecretLength = 6;
 
@@ -40,11 +47,24 @@ const replacement = JSON.stringify("[redacted]");
 export function redact(document: JsonDocument, extraAttributes: readonly string[]): Redaction {
   const secrets = secretsOf(extraAttributes);
   if (cannotHold(document, secrets)) return { bytes: document.bytes, redacted: [], secrets: [] };
-  const walk = new Walk(secrets);
+  const walk = new Walk(secrets, document.text);
   walk.visit(document.root, [], "");
   const redacted = [...walk.labels].sort().slice(0, 64);
-  return { bytes: applyEdits(document, walk.edits), redacted, secrets: [...walk.taken].slice(0, maxSecrets) };
+  const isSearchable = canSearch(walk.taken.size, document.bytes.length);
+  return {
+    bytes: applyEdits(document, walk.edits),
+    redacted,
+    secrets: isSearchable ? [...walk.taken] : undefined,
+  };
 }
+
+/** Whether so many secrets can be looked for, one by one, in so many bytes: a Bulk's thousand, in megabytes no hundred. */
+export function canSearch(secrets: number, bytes: number): boolean {
+  return secrets * bytes <= maxSearchedBytes;
+}
+
+/** Some tenths of a second. */
+const maxSearchedBytes = 64 * 8 * 1024 * 1024;
 
 /** Most bodies: plain ASCII in which no secret's name occurs at all. Of JSON's escapes only `\\u` can spell a letter. */
 function cannotHold(document: JsonDocument, secrets: Secrets): boolean {
@@ -64,15 +84,19 @@ interface Target {
   readonly trail: readonly string[];
 }
 
+const unclearTarget: Target = { quotes: true, secret: true, trail: [] };
+
 class Walk {
   readonly edits: JsonEdit[] = [];
   readonly labels = new Set<string>();
   /** Texts that were taken out. */
   readonly taken = new Set<string>();
   readonly #secrets: Secrets;
+  readonly #text: string;
 
-  constructor(secrets: Secrets) {
+  constructor(secrets: Secrets, text: string) {
     this.#secrets = secrets;
+    this.#text = text;
   }
 
   /** `trail`: the attribute names above this node, folded. `label`: the same for people. */
@@ -96,7 +120,9 @@ class Walk {
     // Before any member is judged: `value` may stand before the `path` that makes it a secret.
     let target: Target | undefined;
     for (const member of node.members) {
-      if (foldName(member.name) === "path") target = this.#targetOf(member.value);
+      if (foldName(member.name) !== "path") continue;
+      // Of two names that fold to it a reader may take either.
+      target = target === undefined ? this.#targetOf(member.value) : unclearTarget;
     }
     for (const member of node.members) {
       const name = foldName(member.name);
@@ -116,7 +142,7 @@ class Walk {
         }
         if (quotes || isSecret(this.#secrets, below, trail.length)) this.#take(member.value, here);
         else if (name === "data" && this.#isTextWithSecret(member.value)) this.#take(member.value, here);
-        else if (name === "filter" && this.#mentions(member.value)) this.#take(member.value, here);
+        else if (below.at(-1) === "filter" && this.#mentions(member.value)) this.#take(member.value, here);
         else this.visit(member.value, below, here);
       }
     }
@@ -147,7 +173,7 @@ class Walk {
     if (!/^\s*[{[]/.test(text)) return false;
     const inner = parseStrictJson(new TextEncoder().encode(text), { topLevel: "any" });
     if (!inner.ok) return this.#containsWord(text);
-    const walk = new Walk(this.#secrets);
+    const walk = new Walk(this.#secrets, inner.document.text);
     walk.visit(inner.document.root, [], "");
     return walk.edits.length > 0;
   }
@@ -173,14 +199,20 @@ class Walk {
 
   #note(node: JsonNode): void {
     if (node.kind === "string") this.#noteText(node.value);
+    else if (node.kind === "scalar") this.#noteNumber(node);
     else if (node.kind === "array") for (const item of node.items) this.#note(item);
     else if (node.kind === "object") for (const member of node.members) this.#note(member.value);
+  }
+
+  /** As it was written; `true`, `false` and `null` are too short to count. */
+  #noteNumber({ start, end }: JsonSpan): void {
+    this.#noteText(this.#text.slice(start, end));
   }
 
   /** The text and, for a path that quotes a secret, the literals in it. */
   #noteText(text: string): void {
     for (const secret of [text, ...[...text.matchAll(/"([^"\\]+)"/g)].map((match) => match[1] ?? "")]) {
-      if (secret.length < minSecretLength || this.taken.size >= maxSecrets) continue;
+      if (secret.length < minSecretLength) continue;
       this.taken.add(secret);
       this.taken.add(JSON.stringify(secret).slice(1, -1));
     }

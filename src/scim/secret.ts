@@ -37,15 +37,26 @@ export function isSecret(secrets: Secrets, trail: readonly string[], from: numbe
   return false;
 }
 
-/** Whether a text such as a filter names a secret as a word, percent-encoded or not. */
+/** Whether a text such as a filter names a secret as a word, percent-encoded or not, and if so however often. */
 export function mentionsSecret(secrets: Secrets, text: string): boolean {
-  const folded = foldName(text);
-  const decoded = folded.replace(/%([0-9a-f]{2})/g, (_, hex) =>
-    String.fromCharCode(Number.parseInt(String(hex), 16)),
-  );
-  return [folded, decoded.toLowerCase()].some((form) =>
-    form.split(/[^a-z0-9_$-]+/).some((word) => secrets.words.includes(word)),
-  );
+  let form = text;
+  for (let decoded = 0; decoded <= maxDecodings; decoded++) {
+    const words = foldName(form).split(/[^a-z0-9_$-]+/);
+    if (words.some((word) => secrets.words.includes(word))) return true;
+    const inner = form.replace(/(?:%[0-9a-f]{2})+/gi, percentDecoded);
+    if (inner === form) return false;
+    form = inner;
+  }
+  // Nobody encodes anything so often but to hide it.
+  return true;
+}
+
+const maxDecodings = 4;
+const decoder = new TextDecoder();
+
+function percentDecoded(run: string): string {
+  const bytes = run.slice(1).split("%");
+  return decoder.decode(Uint8Array.from(bytes, (hex) => Number.parseInt(hex, 16)));
 }
 
 /**

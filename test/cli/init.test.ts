@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AuditorAuthenticator } from "../../src/auth/auditors.ts";
 import { CredentialStore } from "../../src/auth/credentialStore.ts";
+import { checkListeners } from "../../src/cli/doctor/doctorFiles.ts";
 import { registerInit } from "../../src/cli/setup/init.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { loadPinned } from "../../src/keys/keyring.ts";
@@ -88,6 +89,25 @@ test("the commands it prints can be pasted, wherever the installation lies", asy
     expect(stdout).toBe(`--config\n${path.join(dir, "scimseal.yaml")}\n`);
   }
 });
+
+test("a public URL that no identity provider would call is made as asked, and said plainly, as doctor says it", async () => {
+  const { out, error } = await init(...bearer, "--public-url", "http://scim.example.com:8080");
+  expect(error).toBeUndefined();
+  const config = await load();
+  expect(config.publicUrl).toBe("http://scim.example.com:8080");
+  const said = checkListeners(config).find(({ name }) => name === "public URL");
+  expect(said?.status).toBe("warn");
+  expect(out).toContain(`\nWarning: ${said?.detail}.\n  → ${said?.remedy}\n`);
+});
+
+test.each(["https://scim.example.com", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:8080"])(
+  "the public URL %s is nothing to warn of",
+  async (url) => {
+    const { out, error } = await init(...bearer, "--public-url", url);
+    expect(error).toBeUndefined();
+    expect(out).not.toContain("Warning");
+  },
+);
 
 test("Entra: the tenant URL carries the flag", async () => {
   const { out } = await init("--idp", "entra", "--connector", "hr", ...bearer);

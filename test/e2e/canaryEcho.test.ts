@@ -134,6 +134,62 @@ describe("a password that the target repeats", () => {
   });
 });
 
+describe("passwords of another kind", () => {
+  test("one that is a number goes no further either", async () => {
+    const number = "73519284650173519284";
+    target.plays(says(answer(400, `{"status":"400","detail":"password ${number} is too weak"}`)));
+    const response = await system.request("POST", "/Users", {
+      body: `{"userName":"n","password":${number}}`,
+    });
+    expect(await response.text()).toContain("password [redacted] is too weak");
+    const kept = (await news.next()).flatMap(({ row }) => row.attachments ?? []);
+    expect(kept.map(({ content }) => Buffer.from(content).toString()).join()).not.toContain(number);
+  });
+
+  test.each([
+    ["a thousand of one Bulk are all taken out of its answer, which is kept", 1000, 0, true],
+    ["where they are too many to be looked for, no text passes and nothing is kept", 1000, 2_000_000, false],
+  ])("%s", async (_title, count, padding, isKept) => {
+    await news.next();
+    const operations = Array.from({ length: count }, (_, i) => ({
+      method: "POST",
+      path: "/Users",
+      bulkId: `b${i}`,
+      data: { userName: `u${i}`, password: `pw-${String(i).padStart(4, "0")}-${core}` },
+    }));
+    const results = operations.map(({ method, bulkId, data }) => ({
+      method,
+      bulkId,
+      status: "400",
+      response: { detail: `password ${data.password} is too weak` },
+    }));
+    target.plays(says(answer(200, JSON.stringify({ Operations: results }))));
+    const body = JSON.stringify({ note: "n".repeat(padding), Operations: operations });
+    const response = await system.request("POST", "/Bulk", { body });
+    expect(response.status).toBe(200);
+    expect(findIn("answer", await response.text(), needles)).toEqual([]);
+    const outcome = ofType(await news.next(), "response").at(-1);
+    expect(outcome?.claims.outcome).toBe("answered");
+    const kept = outcome?.row.attachments ?? [];
+    expect(kept.some(({ name }) => name === "body")).toBe(isKept);
+    expect(kept.flatMap(({ content }) => findIn("record", Buffer.from(content).toString(), needles))).toEqual(
+      [],
+    );
+  });
+});
+
+test("a page after more passwords than can be looked for passes without its text", async () => {
+  target.plays(says(page(500, "text/html", `<p>password ${core} is too weak</p>`)));
+  const body = JSON.stringify({
+    note: "n".repeat(8192),
+    password: Array(90_000)
+      .fill(0)
+      .map((_, i) => `${core}${i}`),
+  });
+  const response = await system.request("POST", "/Bulk", { body });
+  expect([response.status, await response.text()]).toEqual([500, ""]);
+});
+
 describe("a password that is an ordinary word", () => {
   test.each([
     ["schemas", '{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"u-1"}'],

@@ -189,6 +189,7 @@ describe("bodies", () => {
 
   test.each<[string, string, string]>([
     ["a PUT", "PUT", '{"id":"2"}'],
+    ["a PUT to a path that is not understood", "PUT /organizations/acme/Users/1", '{"id":"2"}'],
     ["a PUT with a number for an id", "PUT", '{"id":2}'],
     ["a number beyond what a double holds", "PUT", '{"id":12345678901234567891}'],
     [
@@ -198,8 +199,8 @@ describe("bodies", () => {
     ],
   ])(
     "%s that names another resource in its body is refused whole, recorded and not forwarded",
-    async (_what, method, body) => {
-      const path = method === "PUT" ? "/Users/1" : "/Bulk";
+    async (_what, request, body) => {
+      const [method = "", path = method === "PUT" ? "/Users/1" : "/Bulk"] = request.split(" ");
       const { result, refusals, arrived } = await house.observe(() =>
         house.system.request(method, path, { body }),
       );
@@ -212,6 +213,8 @@ describe("bodies", () => {
     ["PUT", "/Users/1", '{"id":1}'],
     ["PUT", "/Users/12345678901234567890", '{"id":12345678901234567890}'],
     ["PUT", "/Users/a%40b", '{"id":"a@b"}'],
+    ["PUT", "/organizations/acme/Users/1", '{"id":"1"}'],
+    ["POST", "/Bulk", '{"Operations":[{"method":"PUT","path":"/v2/Users/a%40b","data":{"id":"a@b"}}]}'],
     ["POST", "/Bulk", '{"Operations":[{"method":"PUT","path":"/Users/bulkId:x","data":{"id":"2"}}]}'],
     ["POST", "/Bulk", '{"Operations":[{"method":"PATCH","path":"/Users/1","data":{"id":"2"}}]}'],
   ])("%s %s with %s contradicts nothing and is forwarded", async (method, path, body) => {

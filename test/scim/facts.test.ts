@@ -83,6 +83,18 @@ describe("facts", () => {
     expect(understand(post("/Users", { userName: whole })).facts).toMatchObject({ userName: whole });
   });
 
+  test.each([
+    "filter=password%20eq%20%22hidden%22",
+    "filter=%70assword%20eq%20%22hidden%22",
+    "filter=%2570assword%2520eq%2520%2522hidden%2522",
+    "filter=%25252570assword%20eq%20%22hidden%22",
+    "filter=%EF%BD%90assword%20eq%20%22hidden%22",
+    "filter=pa%E2%80%8Bssword%20eq%20%22hidden%22",
+  ])("a secret in %s stays out of query and filter, however often it is encoded", (query) => {
+    const { facts } = understand({ method: "GET", resourcePath: "/Users", query });
+    expect(JSON.stringify(facts)).not.toContain("hidden");
+  });
+
   test("a search request's filter", () => {
     const searched = understand(post("/Users/.search", { filter: 'userName sw "a"' }));
     expect(searched).toMatchObject({ action: "search", parsed: true, facts: { filter: 'userName sw "a"' } });

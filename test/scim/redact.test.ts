@@ -28,6 +28,11 @@ describe("where a password may stand", () => {
       },
       ["Operations[].data.Filter"],
     ],
+    [
+      "a search's filter under its schema",
+      { "urn:ietf:params:scim:api:messages:2.0:SearchRequest:filter": `password eq "${canary}"` },
+      ["urn:ietf:params:scim:api:messages:2.0:SearchRequest:filter"],
+    ],
     ["under a URN", { [`${coreUser}:password`]: canary }, [`${coreUser}:password`]],
     ["in a schema's container", { [coreUser]: { password: canary } }, [`${coreUser}.password`]],
     ["nested", { a: [{ b: { password: { value: canary } } }] }, ["a[].b.password"]],
@@ -63,6 +68,11 @@ describe("where a password may stand", () => {
       ["Operations[].value"],
     ],
     ["PATCH with spaces", { Operations: [{ path: " password ", value: canary }] }, ["Operations[].value"]],
+    [
+      "two names that a lenient reader takes for one path",
+      { Operations: [{ path: "password", ｐath: "displayName", value: canary }] },
+      ["Operations[].?", "Operations[].path", "Operations[].value"],
+    ],
     ["JSON Patch's path", { Operations: [{ path: "/password", value: canary }] }, ["Operations[].value"]],
     [
       "PATCH value an object",
@@ -239,4 +249,20 @@ test("tells the texts that were taken out, so that the target's answer can be cl
   const { secrets } = redact(documentOf(body), none);
   expect(secrets).toEqual(expect.arrayContaining(['Sw0rd"fish', 'Sw0rd\\"fish', "hidden-1"]));
   expect(secrets).not.toContain("x");
+});
+
+test("a password that is a number is told as it was written", () => {
+  const { secrets } = redact(documentOf('{"password":{"value":98765432109876543210}}'), none);
+  expect(secrets).toEqual(["98765432109876543210"]);
+});
+
+test("a thousand passwords are told; more than can be looked for are not told in part", () => {
+  const bulk = (count: number, padding: number) =>
+    bodyOf({
+      note: "n".repeat(padding),
+      Operations: Array.from({ length: count }, (_, i) => ({ data: { password: `${canary}-${i}` } })),
+    });
+  expect(redact(bulk(1000, 0), none).secrets).toHaveLength(1000);
+  expect(redact(bulk(64, 7_000_000), none).secrets).toHaveLength(64);
+  expect(redact(bulk(1000, 7_000_000), none).secrets).toBeUndefined();
 });

@@ -74,16 +74,16 @@ function checkLedgerKeys(name: string, config: LedgerConfig): Check[] {
 
 /** Certificates fit their keys and live on; nothing listens to the world in clear, and no identity provider is sent there. */
 export function checkListeners(config: Config): Check[] {
-  return [...checkPublicUrl(config), ...checkOwnListeners(config)];
+  const { publicUrl } = config;
+  return [...(publicUrl === undefined ? [] : [checkPublicUrl(publicUrl)]), ...checkOwnListeners(config)];
 }
 
 /** The token travels to this URL; Okta and Entra call none that is not https. */
-function checkPublicUrl({ publicUrl }: Config): Check[] {
-  if (publicUrl === undefined) return [];
+export function checkPublicUrl(publicUrl: string): Check {
   const { protocol, hostname } = new URL(publicUrl);
-  if (protocol === "https:" || isLoopbackHost(hostname)) return [ok("public URL", publicUrl)];
+  if (protocol === "https:" || isLoopbackHost(hostname)) return ok("public URL", publicUrl);
   const remedy = "set publicUrl to the https URL of your TLS terminator, or set scim.tls";
-  return [warn("public URL", `${publicUrl} is not https, and identity providers call nothing else`, remedy)];
+  return warn("public URL", `${publicUrl} is not https, and identity providers call nothing else`, remedy);
 }
 
 function checkOwnListeners(config: Config): Check[] {

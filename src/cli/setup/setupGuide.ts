@@ -1,14 +1,15 @@
 /** What an administrator pastes into the identity provider, after `scimseal init`. It shows the tokens: print it once. */
 import path from "node:path";
 import { commandName } from "../../config/commandName.ts";
-import { shellWord } from "../printable.ts";
+import { checkPublicUrl } from "../doctor/doctorFiles.ts";
+import { printable, shellWord } from "../printable.ts";
 import type { Setup, SetupAnswers } from "./setup.ts";
 
 /** The whole text. */
 export function formatGuide(answers: SetupAnswers, setup: Setup): string {
   const config = shellWord(setup.configFile);
   return `Made ${setup.configFile}
-
+${warning(answers.publicUrl)}
 ${providerSteps(answers.idp, setup)}
 For the audit API, an auditor's token, shown this once:
   ${setup.auditorToken}
@@ -19,6 +20,12 @@ Next:
   3. Keep a copy of ${path.basename(setup.pinnedKeyFile)} where no administrator of the database can change it:
      whoever verifies the ledger needs it. Keep a backup of the keys directory where nobody else can read it.
 `;
+}
+
+/** What doctor would say of it. Empty if there is nothing to say. */
+function warning(publicUrl: string): string {
+  const { status, detail, remedy = "" } = checkPublicUrl(publicUrl);
+  return status === "ok" ? "" : `\nWarning: ${printable(detail)}.\n  → ${remedy}\n`;
 }
 
 function providerSteps(idp: SetupAnswers["idp"], { baseUrl, clientToken }: Setup): string {

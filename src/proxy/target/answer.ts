@@ -6,7 +6,7 @@ import type { OperationOutcome } from "../../ledger/entry.ts";
 import { type BulkOutcome, joinBulkAnswer } from "../../scim/bulk.ts";
 import { type JsonDocument, parseStrictJson } from "../../scim/json.ts";
 import { understandAnswer } from "../../scim/operation.ts";
-import { redact } from "../../scim/redact.ts";
+import { canSearch, redact } from "../../scim/redact.ts";
 import { rewriteLocation, rewriteLocations } from "../../scim/rewrite.ts";
 import type { Connector } from "../connector.ts";
 import type { RecordedAnswer } from "../draft.ts";
@@ -53,13 +53,15 @@ export function readAnswer(
   connector: Connector,
   received: Answer,
   request: JsonDocument | undefined,
-  requestSecrets: readonly string[],
+  requestSecrets: readonly string[] | undefined,
 ): ReadAnswer {
-  const secrets = [...requestSecrets, ...connector.target.secrets];
+  const size = received.body.length;
+  const areAllKnown = requestSecrets !== undefined && canSearch(requestSecrets.length, size);
+  const secrets = [...(areAllKnown ? requestSecrets : []), ...connector.target.secrets];
   const location = rewriteHeader(connector, received.headers.location, secrets);
   const contentLocation = rewriteHeader(connector, received.headers["content-location"], secrets);
   const answer = judgeRedirect(received, location);
-  const { document, sent, stored } = readBody(connector, answer, secrets);
+  const { document, sent, stored } = readBody(connector, answer, secrets, areAllKnown);
   const headers = cleanHeaders(responseHeaders(answer.headers), secrets);
   const reply = passes(answer)
     ? {
@@ -132,18 +134,23 @@ function readBody(
   connector: Connector,
   answer: Answer,
   secrets: readonly string[],
+  areAllKnown: boolean,
 ): { document?: JsonDocument; sent: Uint8Array; stored: RecordedAnswer["stored"] } {
   const exact = answer.body;
   if (exact.length === 0) return { sent: exact, stored: undefined };
   const contentType = fieldText("content-type", answer.headers["content-type"]);
   const isJson = isScimMediaType(contentType);
-  const document = isJson ? readDocument(exact, secrets, (answer.status ?? 0) >= 400) : undefined;
+  const isError = (answer.status ?? 0) >= 400;
+  const document = isJson ? readDocument(exact, secrets, isError, areAllKnown) : undefined;
+  if (!document && !areAllKnown) return { sent: Buffer.alloc(0), stored: undefined };
   if (!document) {
     // What cannot be read cannot be redacted, so it is passed on but not kept; its size and a keyed digest are.
     const sent = scrubBytes(exact, secrets);
     const { baseUrl } = connector.target;
     return { sent: isJson ? rewriteBytes(sent, baseUrl, connector.publicBase) : sent, stored: undefined };
   }
+  // Of what could not be searched as a whole nothing is kept but its size and digest.
+  if (!areAllKnown) return { document, sent: toClient(connector, document), stored: undefined };
   const kept = redact(document, connector.redact);
   const isScrubbed = document.bytes !== exact;
   const stored = {
@@ -155,10 +162,15 @@ function readBody(
 }
 
 /** The answer without the secrets it quotes; undefined if it is no strict JSON. */
-function readDocument(exact: Buffer, secrets: readonly string[], isError: boolean): JsonDocument | undefined {
+function readDocument(
+  exact: Buffer,
+  secrets: readonly string[],
+  isError: boolean,
+  areAllKnown: boolean,
+): JsonDocument | undefined {
   const parsed = parseStrictJson(exact, { topLevel: "any" });
   if (!parsed.ok) return undefined;
-  const clean = scrubDocument(parsed.document, secrets, isError);
+  const clean = scrubDocument(parsed.document, secrets, isError, areAllKnown);
   if (clean === parsed.document.bytes) return parsed.document;
   // Two names that quoted two secrets are one name now: then nothing of it is kept.
   const again = parseStrictJson(clean, { topLevel: "any" });

@@ -32,20 +32,21 @@ export function quotesAny(text: string, secrets: readonly string[]): boolean {
 /**
  * Replaces secrets in a document's strings, however they are escaped there. In an error every text is searched, in
  * another answer every `detail` (Bulk has them) and, for secrets that nothing else contains by chance, all the rest.
- * Without a find the document's own buffer comes back.
+ * Without a find the document's own buffer comes back. `areAllKnown`: false hides such texts whole, unsearched.
  */
 export function scrubDocument(
   document: JsonDocument,
   secrets: readonly string[],
   isError: boolean,
+  areAllKnown = true,
 ): Uint8Array {
-  if (secrets.length === 0) return document.bytes;
   // Most answers: without an escape every string stands in the text as it is.
   const { text: plain } = document;
-  if (!plain.includes("\\") && !secrets.some((secret) => plain.includes(secret))) return document.bytes;
+  const isClean = !plain.includes("\\") && !secrets.some((secret) => plain.includes(secret));
+  if (areAllKnown && (secrets.length === 0 || isClean)) return document.bytes;
   const edits: JsonEdit[] = [];
   const hide = (node: { start: number; end: number }, text: string, isProse: boolean) => {
-    const shown = hideIn(text, secrets, isProse);
+    const shown = isProse && !areAllKnown ? HIDDEN : hideIn(text, secrets, isProse);
     if (shown !== text) edits.push({ start: node.start, end: node.end, text: JSON.stringify(shown) });
   };
   const visit = (node: JsonNode, isProse: boolean): void => {
@@ -117,7 +118,9 @@ function hideIn(text: string, secrets: readonly string[], isProse: boolean): str
   let shown = text;
   for (const secret of secrets) {
     if (shown === secret) return HIDDEN;
-    if (isProse || secret.length >= UNMISTAKABLE_LENGTH) shown = shown.replaceAll(secret, HIDDEN);
+    if (!isProse && secret.length < UNMISTAKABLE_LENGTH) continue;
+    // Hardly ever found, and looked for by the thousand after a large Bulk.
+    if (secret.length < shown.length && shown.includes(secret)) shown = shown.replaceAll(secret, HIDDEN);
   }
   return shown;
 }
