@@ -146,6 +146,11 @@ export const transactionAnswer = z.strictObject({
     .nullable()
     .describe("The intent, or the refusal; null if it cannot be found any more."),
   outcome: entrySchema.nullable(),
+  names: z
+    .record(z.string(), z.string())
+    .describe(
+      "Best known names of what the operations of a Bulk are about, by TYPE/ID as they stand in what is shown; personal. Not signed.",
+    ),
 });
 
 export const inclusionAnswer = z.strictObject({

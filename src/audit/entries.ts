@@ -4,6 +4,8 @@
 import { z } from "zod";
 import type { Entry } from "../ledger/entry.ts";
 import type { StoredEntry } from "../ledger/verify.ts";
+import { byIndex, operationsIn, textAt, typeOf } from "../scim/extract/claims.ts";
+import { IndexNotReadyError, SearchTimeoutError } from "../storage/search/searchReader.ts";
 import { maySee } from "./access.ts";
 import { entryAnswer, showEntry, transactionAnswer } from "./answers.ts";
 import type { AuditContext, Auditor, NamedLedger } from "./context.ts";
@@ -14,6 +16,8 @@ import { Problem } from "./http/problem.ts";
 import { claimsOf } from "./storedLeaf.ts";
 
 const TAG = "Entries";
+/** Resources of a Bulk whose names are looked up. */
+const MAX_NAMED = 2_000;
 
 const getEntry = ledgerOperation(
   {
@@ -80,22 +84,48 @@ const getTransaction = ledgerOperation(
     const { request, outcome } = await readTransactionFor({ context, auditor }, ledger, txn);
     const rows = [request, outcome].flatMap((found) => found?.row ?? []);
     noteLook(context, auditor, ledger, rows, query.include, "transaction");
-    const show = async (found: FoundEntry | undefined) => {
-      if (!found) return null;
-      return showEntry(
-        query.include === "attachments" ? await readEntry(ledger, found.row.seq, true) : found.row,
-      );
-    };
+    const read = async (found: FoundEntry | undefined) =>
+      found && query.include === "attachments" ? readEntry(ledger, found.row.seq, true) : found?.row;
+    const [asked, answered] = [await read(request), await read(outcome)];
     const body: z.input<typeof transactionAnswer> = {
       ledger: ledger.name,
       txn,
       state: outcome ? "closed" : request?.claims.type === "refusal" ? "refused" : "open",
-      request: await show(request),
-      outcome: await show(outcome),
+      request: asked ? showEntry(asked) : null,
+      outcome: answered ? showEntry(answered) : null,
+      names: await namesIn(ledger, asked, answered),
     };
     return { kind: "json", body };
   },
 );
+
+/** The names of what a Bulk's operations are about; none while the index cannot tell. */
+async function namesIn(
+  { accounts }: NamedLedger,
+  asked: StoredEntry | undefined,
+  answered: StoredEntry | undefined,
+): Promise<Record<string, string>> {
+  const claims = asked && claimsOf(asked);
+  if (!asked || claims?.type !== "request" || claims.scim.action !== "bulk") return {};
+  const results = byIndex(operationsOf(answered));
+  const resources = [...byIndex(operationsOf(asked))].flatMap(([index, operation]) => {
+    const ref = textAt(operation, "resourceId") ?? textAt(results.get(index), "resourceId");
+    return ref === undefined ? [] : [{ type: typeOf(textAt(operation, "resourceType")), ref }];
+  });
+  if (resources.length === 0) return {};
+  try {
+    return Object.fromEntries(await accounts.namesOf(claims.connector, resources.slice(0, MAX_NAMED)));
+  } catch (cause) {
+    // The record is whole without them.
+    if (cause instanceof IndexNotReadyError || cause instanceof SearchTimeoutError) return {};
+    throw cause;
+  }
+}
+
+function operationsOf(row: StoredEntry | undefined) {
+  const stored = row?.attachments?.find(({ name }) => name === "operations");
+  return row ? operationsIn(claimsOf(row), stored && !stored.sealed ? stored.content : undefined) : [];
+}
 
 /** Notes that rows were shown, with their attachments or without. */
 function noteLook(

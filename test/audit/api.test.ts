@@ -411,6 +411,11 @@ test("HEAD is GET without a body; OPTIONS and other methods say what there is", 
   ]);
   await request(server).delete(path).expect(401);
   await request(server).put("/ledgers/main/checkpoint").expect(405);
+  // One URL for each thing of the log (C2SP tlog-tiles).
+  for (const path of ["checkpoint", "vkey", "jwks.json", "tile/0/000"]) {
+    await get(server, `/ledgers/main/${path}`).expect(200);
+    for (const slashes of ["/", "//"]) await get(server, `/ledgers/main/${path}${slashes}`).expect(404);
+  }
 });
 
 test("a tile that was read once is not sent again", async () => {

@@ -38,7 +38,7 @@ function patternOf({ path, wildcard }: Operation): RegExp {
   const pattern = path
     .replace(/[.]/g, "\\.")
     .replace(/\{(\w+)\}/g, (_, name) => (name === wildcard ? ".+" : "[^/]+"));
-  return new RegExp(`^${pattern}/?$`);
+  return new RegExp(path.startsWith("/ledgers/") ? `^${pattern}(?<!/)$` : `^${pattern}/?$`);
 }
 
 function describe(

@@ -109,6 +109,63 @@ describe("a transaction", () => {
     );
   });
 
+  test("of many operations names what each is about beside its id, and leads to that connector's account", async () => {
+    const ada = await desk.create("ada.in.bulk@example.com");
+    const bulk = JSON.stringify({
+      schemas: ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+      Operations: [
+        {
+          method: "PATCH",
+          path: `/Users/${ada}`,
+          data: { Operations: [{ op: "replace", path: "active", value: false }] },
+        },
+        { method: "DELETE", path: "/Users/never-there" },
+        {
+          method: "POST",
+          path: "/Groups",
+          bulkId: "crew",
+          data: {
+            schemas: ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            displayName: "Crew in bulk",
+            members: [{ value: ada }],
+          },
+        },
+      ],
+    });
+    expect((await desk.system.request("POST", "/Bulk", { body: bulk })).status).toBe(200);
+    // Another provider's turn at the same target: its account of this id is the one changed last.
+    const url = `${desk.system.baseUrl.replace("/okta/", "/entra/")}/Users/${ada}`;
+    const elsewhere = await fetch(url, {
+      method: "DELETE",
+      headers: { authorization: `Bearer ${desk.system.otherToken}` },
+    });
+    expect(elsewhere.status).toBe(204);
+    await desk.settled();
+    const query = new URLSearchParams({ filter: 'action eq "bulk"', limit: "1" });
+    const { transactions } = await desk.ask<{ transactions: Row[] }>(`/audit/v1/transactions?${query}`);
+    const page = await desk.visitor();
+    await desk.open(page, `/transactions/main/${transactions[0]?.txn}`, ".tab-panel .object-value");
+    const told = page.locator(".tab-panel .object-value");
+    expect(await told.nth(0).textContent()).toBe(`ada.in.bulk@example.com${ada}`);
+    expect(await told.nth(1).textContent()).toBe("never-there");
+    expect(await told.nth(2).locator(".foreign").textContent()).toBe("Crew in bulk");
+    expect(await findingsOf(page)).toEqual([]);
+    await page.screenshot({ path: `${OUTPUT}bulk-names.png`, fullPage: true });
+    await page.getByRole("link", { name: "Crew in bulk" }).click();
+    await page.locator(".members").getByRole("link", { name: "ada.in.bulk@example.com" }).click();
+    await page.getByRole("heading", { name: "User ada.in.bulk@example.com" }).waitFor();
+    expect(await page.locator(".txn-head .fine").textContent()).toMatch(/okta · /);
+    await page.getByRole("link", { name: "Crew in bulk" }).click();
+    await page.getByRole("heading", { name: "Group Crew in bulk" }).waitFor();
+    expect(new URL(page.url()).searchParams.get("connector")).toBe("okta");
+    await page.goBack();
+    await page.getByRole("link", { name: "In activity" }).click();
+    await page.locator(".txns .row-link").first().waitFor();
+    expect(new URL(page.url()).searchParams.get("filter")).toBe(
+      `connector eq "okta" and resourceId eq "${ada}"`,
+    );
+  });
+
   test("of more operations than a leaf holds is shown by them all the same", async () => {
     const schemas = ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"];
     const operations = Array.from({ length: 250 }, (_, n) => ({
@@ -299,4 +356,21 @@ test("an account's state at a time, by the slider", async () => {
   expect(new URL(page.url()).searchParams.get("at")).toMatch(/^seq:\d+$/);
   await page.reload();
   await until(async () => (await state.textContent())?.includes("Before") ?? false);
+});
+
+test("before its create an account did not exist, and no change is called the one before", async () => {
+  const page = await desk.visitor();
+  const { resourceId, seq } = rowWhere(
+    ({ action, resourceType, effects }) =>
+      action === "create" && resourceType === "User" && !effects.includes("password"),
+  );
+  for (const at of [`seq:${seq - 1}`, "2001-01-01T00:00:00Z"]) {
+    await desk.open(page, `/accounts/User/${resourceId}?at=${at}`, ".slider-words");
+    await page.getByText("It did not exist at this time").waitFor();
+    expect(await page.locator(".slider-words").textContent()).toMatch(
+      /^Before the first of \d+ changes?Back to now$/,
+    );
+    expect(await page.locator(".unknown").count()).toBe(0);
+  }
+  expect(await findingsOf(page)).toEqual([]);
 });

@@ -250,6 +250,7 @@ describe("an entry as a part of a transaction", () => {
       state: "refused" as const,
       request: { ...request, entry: forged },
       outcome: { ...outcome, entry: forged },
+      names: {},
     };
     const shown = readTransaction(given);
     expect(shown.state).toBe("closed");

@@ -28,6 +28,7 @@ import { testOpener } from "../support/sealing.ts";
 export const tokenKey = createTokenKey(Buffer.alloc(32, 7), "test.example/index");
 export const connectors: Record<string, RecordContext> = {
   okta: { connector: "okta", ids: "opaque", tokenKey },
+  entra: { connector: "entra", ids: "opaque", tokenKey },
   hr: { connector: "hr", ids: "personal", tokenKey },
 };
 

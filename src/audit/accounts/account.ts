@@ -10,6 +10,7 @@ import { heavyReading } from "../desk/turns.ts";
 import { auditorOperation, type Operation } from "../http/operation.ts";
 import { integer } from "../http/parameter.ts";
 import { coversSchema } from "../search/request.ts";
+import { stateBefore } from "./before.ts";
 import { fullAllowance, readHistory } from "./readHistory.ts";
 import {
   ACCOUNT_PARAMETERS,
@@ -22,6 +23,9 @@ import {
   typeOf,
 } from "./request.ts";
 import {
+  type AccountWrite,
+  describeAt,
+  type Moment,
   presencesAfter,
   type StateAt,
   stateAfter,
@@ -86,7 +90,9 @@ const answer = z.strictObject({
   covers: coversSchema,
   account: accountSchema,
   at: z.string().nullable().describe("The moment that was asked for; null: now."),
-  exists: z.enum(["yes", "no", "unknown"]).describe("At that moment."),
+  exists: z
+    .enum(["yes", "no", "unknown"])
+    .describe("At that moment; `no` also before its first create, where that shows that it was new then."),
   state: z
     .record(z.string(), z.unknown())
     .nullable()
@@ -144,6 +150,7 @@ async function showHistory(
   });
   const shown = asked.changes === 0 ? [] : happenings.slice(-asked.changes);
   const { changes, last } = await timelineOf(shown, writes);
+  const then = moment && (await stateAt(ledger, account, id, writes, moment));
   const groups = id === undefined ? undefined : await readMemberships(ledger, account, id);
   const seqs = happenings.map(({ seq }) => seq);
   context.looked(ledger.name, {
@@ -158,13 +165,24 @@ async function showHistory(
     covers,
     account: showAccount(account, id),
     at: asked.at ?? null,
-    ...mutable(moment === undefined ? last : await stateAfter(writesUntil(writes, moment))),
+    ...mutable(then ?? last),
     changes,
     omitted: happenings.length - shown.length,
     isCut: isCut || places.length === MAX_TRANSACTIONS || groups?.isCut === true,
     memberships: groups?.memberships ?? [],
     names: await namesOf(ledger, account, changes),
   };
+}
+
+async function stateAt(
+  ledger: NamedLedger,
+  { connector }: AccountSummary,
+  id: string | undefined,
+  writes: readonly AccountWrite[],
+  moment: Moment,
+): Promise<StateAt> {
+  const own = writesUntil(writes, moment);
+  return own.length > 0 ? stateAfter(own) : describeAt(await stateBefore(ledger, connector, id, writes));
 }
 
 async function namesOf(

@@ -7,6 +7,7 @@ import { heavyReading } from "../desk/turns.ts";
 import { auditorOperation } from "../http/operation.ts";
 import { coversSchema } from "../search/request.ts";
 import { connectorsFor, placeOf, placeSchema, TAG } from "./account.ts";
+import { stateBefore } from "./before.ts";
 import { fullAllowance, readHistory } from "./readHistory.ts";
 import {
   ACCOUNT_PARAMETERS,
@@ -61,7 +62,10 @@ export const listMembers = auditorOperation(
       const { happenings } = await readHistory(ledger, group.connector, places, fullAllowance());
       const writes = await writesTo(happenings, "Group", (id) => accounts.isIdOf(group, id));
       const own = writesUntil(writes, moment);
-      return { ...(await presencesAfter(own)), seqs: own.map(({ opened }) => opened) };
+      const found = await presencesAfter(own);
+      const last =
+        own.length > 0 ? found.last : await stateBefore(ledger, group.connector, params.id, writes);
+      return { ...found, last, seqs: own.map(({ opened }) => opened) };
     });
     const { members, isWhole } = membersAt(last);
     const since = new Map(presences.flatMap((one) => (one.to === undefined ? [[one.id, one]] : [])));

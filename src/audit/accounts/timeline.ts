@@ -113,7 +113,8 @@ export async function stateAfter(writes: readonly AccountWrite[]): Promise<State
   return describeAt(state);
 }
 
-function describeAt(state: ResourceState): StateAt {
+/** A state as answers show it. */
+export function describeAt(state: ResourceState): StateAt {
   return { exists: state.exists, ...describeState(state) };
 }
 

@@ -8,7 +8,7 @@ import type { AuditContext } from "../context.ts";
 import { readText } from "../http/body.ts";
 import { auditorOperation, type Operation, openOperation } from "../http/operation.ts";
 import { formatCookie, isSecureSite, readCookie, requireOwnSite } from "../http/ownSite.ts";
-import { describeIssue, NO_PARAMETERS } from "../http/parameter.ts";
+import { NO_PARAMETERS, parseGiven } from "../http/parameter.ts";
 import { Problem } from "../http/problem.ts";
 
 const TAG = "Session";
@@ -147,9 +147,7 @@ function parseBody(text: string): z.output<typeof signInBody> {
   } catch (cause) {
     throw new Problem("invalid_parameter", "The body is not JSON.", { cause });
   }
-  const parsed = signInBody.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new Problem("invalid_parameter", describeIssue(parsed.error, "body"));
+  return parseGiven(signInBody, value, "body");
 }
 
 /** In the order in which they are matched. */

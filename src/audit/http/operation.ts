@@ -5,8 +5,8 @@ import type { Request } from "express";
 import type { z } from "zod";
 import { isStillKnown, openLedger, openPublished, requireAuditor } from "../access.ts";
 import type { Audience, AuditContext, Auditor, NamedLedger, Role } from "../context.ts";
-import { describeIssue } from "./parameter.ts";
-import { Problem, type ProblemCode } from "./problem.ts";
+import { parseGiven } from "./parameter.ts";
+import type { ProblemCode } from "./problem.ts";
 
 /** An answer: a JSON body; text or bytes with their media type; or bytes of any length as they are made. */
 export type Reply<Json> =
@@ -141,17 +141,11 @@ function prepare<P extends z.ZodObject, Q extends z.ZodObject, A extends z.ZodTy
     const path = Object.fromEntries(
       Object.keys(request.params).map((name) => [name, pathText(request, name)]),
     );
-    const params = parse(schemas.params, path);
-    const query = parse(schemas.query, request.query);
+    const params = parseGiven(schemas.params, path, "query");
+    const query = parseGiven(schemas.query, request.query, "query");
     const isStillAllowed = () => isStillKnown(context, request);
     return handle({ context, request, isStillAllowed, params, query, ...right });
   };
-}
-
-function parse<Schema extends z.ZodObject>(schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new Problem("invalid_parameter", describeIssue(parsed.error));
 }
 
 /** A parameter of the path, decoded; one that may hold slashes comes in pieces. */

@@ -17,6 +17,8 @@ const ANYBODY = { role: "operator", scope: "connectors" } as const;
 /** A router of these operations; of two whose paths both fit, the one that stands first answers. */
 export function makeRouter(operations: readonly Operation[], context: AuditContext): Router {
   const router = express.Router({ caseSensitive: true });
+  // The published log has one URL for each thing (C2SP tlog-tiles); elsewhere a slash at the end is forgiven.
+  router.use("/ledgers", ({ path }, _response, next) => next(path.endsWith("/") ? "router" : undefined));
   const byPath = Map.groupBy(operations, expressPath);
   for (const [path, group] of byPath) {
     for (const operation of group) {

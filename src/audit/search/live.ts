@@ -33,7 +33,8 @@ const getLive = auditorOperation(
     tag: TAG,
     summary: "Transactions that fit a filter, as they come",
     description:
-      "Begins behind the header Last-Event-ID, or else behind `after`, or else now. A transaction is sent again when its outcome comes.",
+      "Begins behind the header Last-Event-ID, or else behind `after`, or else now. A transaction is sent again when its outcome comes. " +
+      "A seq that the ledger does not have is refused: behind it nothing would come.",
     scope: "connectors",
     params: NO_PARAMETERS,
     query: z.strictObject({
@@ -48,9 +49,12 @@ const getLive = auditorOperation(
   },
   async ({ context, auditor, request, query, isStillAllowed }) => {
     const found = openSearch(context, auditor, query);
-    const given = readLastEventId(request.get("last-event-id")) ?? query.after;
+    const last = readLastEventId(request.get("last-event-id"));
+    const given = last ?? query.after;
     // What cannot be searched is refused now, and not in the middle of a stream.
-    const { to } = await found.ledger.search.covers();
+    const { to, size } = await found.ledger.search.covers();
+    if (given !== undefined && given >= size)
+      throw beyondEnd(last === undefined ? "after" : "Last-Event-ID", given, size);
     await found.ledger.search.check(found.search);
     const full = whyFull(context, auditor);
     if (full !== undefined && request.method !== "HEAD") throw new Problem("rate_limited", full);
@@ -68,6 +72,15 @@ function readLastEventId(text: string | undefined): number | undefined {
   if (!/^(?:-1|0|[1-9][0-9]{0,14})$/.test(text))
     throw new Problem("invalid_parameter", "Last-Event-ID: must be the id of an event");
   return Number(text);
+}
+
+/** Of another ledger, or of this one before it was set back: whoever waited for what follows would miss all that comes. */
+function beyondEnd(what: string, given: number, size: number): Problem {
+  const end = size === 0 ? "it has none yet" : `its last is ${size - 1}`;
+  return new Problem(
+    "invalid_parameter",
+    `${what}: the ledger has no entry ${given}, ${end}; begin anew without ${what}`,
+  );
 }
 
 /** Why no further stream of this auditor may begin; undefined if one may. */

@@ -10,7 +10,7 @@ import { Turns } from "../desk/turns.ts";
 import { readEntry } from "../entries.ts";
 import { mediaTypeOf, readChunks, readText } from "../http/body.ts";
 import { auditorOperation, ledgerOperation, type Operation } from "../http/operation.ts";
-import { describeIssue, LEDGER_PATH, NO_PARAMETERS } from "../http/parameter.ts";
+import { LEDGER_PATH, NO_PARAMETERS, parseGiven } from "../http/parameter.ts";
 import { Problem } from "../http/problem.ts";
 import { type Verdict, verifyBroughtPack, verifyLeaf } from "./verifyBrought.ts";
 import { verifyRange } from "./verifyRange.ts";
@@ -200,9 +200,7 @@ function parseBody<Schema extends z.ZodType>(schema: Schema, text: string): z.ou
   } catch (cause) {
     throw new Problem("invalid_parameter", "The body is not JSON.", { cause });
   }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new Problem("invalid_parameter", describeIssue(parsed.error, "body"));
+  return parseGiven(schema, value, "body");
 }
 
 export const verifyOperations: readonly Operation[] = [postVerifyRange, postVerify];

@@ -145,6 +145,8 @@ export interface Transaction {
   readonly state: "open" | "closed" | "refused";
   readonly request: ShownEntry | null;
   readonly outcome: ShownEntry | null;
+  /** Of what a Bulk's operations are about, by `TYPE/ID`. */
+  readonly names: Readonly<Record<string, string>>;
 }
 
 export interface Anchoring {
@@ -247,6 +249,8 @@ export interface AccountAnswer {
   readonly ledger: string;
   readonly covers: Covers;
   readonly account: AccountRow;
+  /** The moment that was asked for; null: now. */
+  readonly at: string | null;
   readonly exists: "yes" | "no" | "unknown";
   readonly state: Readonly<Record<string, unknown>> | null;
   readonly unknown: readonly string[];

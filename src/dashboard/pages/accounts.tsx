@@ -12,7 +12,7 @@ import { PHONE, useMedia } from "../parts/table/rows.tsx";
 import { formatCount } from "../parts/time.tsx";
 import { Foreign } from "../parts/value/text.tsx";
 import { addressWith, Link, navigate, useLocation } from "../routing/location.tsx";
-import { formatRoute } from "../routing/route.ts";
+import { formatAccount } from "../routing/route.ts";
 import { BrokenBanner } from "../shell/badge.tsx";
 import { useDesk } from "../shell/desk.ts";
 
@@ -109,14 +109,13 @@ function AccountTable({ accounts, isBusy }: { accounts: readonly AccountRow[]; i
       <GridBody>
         {accounts.map((account, index) => {
           const [name, ...others] = namesOf(account);
-          const to = formatRoute({ page: "account", type: account.type, id: account.id });
           return (
             <GridRow key={`${account.connector} ${account.type} ${account.id}`} index={index}>
               <Cell of="Name">
                 <Link
                   class="row-link"
                   data-row
-                  to={`${to}?connector=${encodeURIComponent(account.connector)}`}
+                  to={formatAccount(account.type, account.id, account.connector)}
                 >
                   {name === undefined ? <code>{shorten(account.id)}</code> : <Foreign text={name} />}
                 </Link>

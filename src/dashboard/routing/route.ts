@@ -34,6 +34,11 @@ export function parseRoute(pathname: string): Route {
   return { page: "nothing" };
 }
 
+/** The address of an account or group at a connector: another connector's target may have one of the same id. */
+export function formatAccount(type: string, id: string, connector: string): string {
+  return `${formatRoute({ page: "account", type, id })}?connector=${encodeURIComponent(connector)}`;
+}
+
 /** The path of a page. */
 export function formatRoute(route: Exclude<Route, { page: "nothing" }>): string {
   switch (route.page) {

@@ -58,6 +58,7 @@ export function changesOf(recorded: RecordedWrite): ResourceChange[] {
   const write: ResourceWrite = {
     action,
     verdict,
+    isNew: recorded.status === 201,
     get body() {
       body ??= { root: read(recorded.request)?.root };
       return body.root;
@@ -119,6 +120,7 @@ function bulkChanges(
     const write: ResourceWrite = {
       action,
       verdict: done,
+      isNew: outcome?.status === 201,
       reading,
       isGroup: place.resourceType === "Group",
       ...(data === undefined ? {} : { body: data }),

@@ -33,6 +33,8 @@ export interface ResourceWrite {
   readonly action: "create" | "replace" | "update" | "delete" | "any";
   /** Did the target do it? */
   readonly verdict: "applied" | "refused" | "unknown";
+  /** The target said that the resource is a new one: 201 (RFC 7644 §3.3). */
+  readonly isNew?: boolean;
   /** May be read when first asked for: the answer often makes it needless. */
   readonly body?: JsonNode | undefined;
   /** False: the body says nothing that a whole answer would not show (a password, a group's members). */
@@ -50,6 +52,9 @@ export interface ResourceWrite {
 
 /** Before anything was seen. */
 export const neverSeen: ResourceState = { exists: "unknown", attributes: emptyComplex("unseen") };
+
+/** While nobody had made it. */
+export const notMadeYet: ResourceState = { exists: "no", attributes: emptyComplex() };
 
 /** The state after a write; the same object if it changed nothing. */
 export function afterWrite(state: ResourceState, write: ResourceWrite): ResourceState {

@@ -126,6 +126,19 @@ export class AccountReader {
     return ref === id || this.#opener.recordedIds(id).includes(ref);
   }
 
+  /** The seq of the first entry that is about this id (as the target spells it) or names it, of whatever type. */
+  async firstSeqOf(connector: string, id: string): Promise<number | undefined> {
+    const rows = await this.#index
+      .view()
+      .read(() =>
+        this.#index.ask<{ first: string | null }>(
+          `SELECT min(first_seq) AS first FROM ${this.#schema}.account WHERE connector = $1 AND ref = ANY($2::text[])`,
+          [connector, this.#opener.recordedIds(id)],
+        ),
+      );
+    return rows[0]?.first == null ? undefined : Number(rows[0].first);
+  }
+
   /** The newest transactions that an account is the subject of, but for those that only read, at most `limit`, oldest first. */
   async transactionsOf(account: string, limit: number): Promise<TransactionPlace[]> {
     return this.#placesOf(
@@ -175,7 +188,7 @@ export class AccountReader {
     );
   }
 
-  /** The best known name of each of these ids (as the target spells them), of whatever type. */
+  /** The best known name of each of these ids (as the target spells them): a user's, or else whatever has one. */
   async namesOfIds(connector: string, ids: readonly string[]): Promise<Map<string, string>> {
     return this.#index.view().read(() => this.#namesOfIds(connector, ids));
   }
@@ -183,7 +196,7 @@ export class AccountReader {
   async #namesOfIds(connector: string, ids: readonly string[]): Promise<Map<string, string>> {
     const idOf = new Map(ids.flatMap((id) => this.#opener.recordedIds(id).map((ref) => [ref, id])));
     const rows = await this.#index.ask<{ id: string; ref: string }>(
-      `SELECT id, ref FROM ${this.#schema}.account WHERE connector = $1 AND ref = ANY($2::text[])`,
+      `SELECT id, ref FROM ${this.#schema}.account WHERE connector = $1 AND ref = ANY($2::text[]) ORDER BY type = 'User', type`,
       [connector, [...idOf.keys()]],
     );
     const best = await this.#search.bestNames(rows.map(({ id }) => id));
@@ -196,6 +209,26 @@ export class AccountReader {
     return names;
   }
 
+  /** The best known name of each of these resources, whose ids are as in the leaves: by `type/ref`. */
+  async namesOf(
+    connector: string,
+    resources: readonly { type: string; ref: string }[],
+  ): Promise<Map<string, string>> {
+    return this.#index.view().read(async () => {
+      const rows = await this.#index.ask<{ id: string; type: string; ref: string }>(
+        `SELECT id, type, ref FROM ${this.#schema}.account WHERE connector = $1 AND (type, ref) IN (SELECT * FROM unnest($2::text[], $3::text[]))`,
+        [connector, resources.map(({ type }) => type), resources.map(({ ref }) => ref)],
+      );
+      const best = await this.#search.bestNames(rows.map(({ id }) => id));
+      return new Map(
+        rows.flatMap(({ id, type, ref }) => {
+          const name = best.get(id);
+          return name === undefined ? [] : [[`${type}/${ref}`, name] as const];
+        }),
+      );
+    });
+  }
+
   async close(): Promise<void> {
     await this.#pool.end();
   }
@@ -205,7 +238,7 @@ export class AccountReader {
       `SELECT a.id, a.connector, a.type, a.ref, a.first_seq, a.last_seq, a.changes FROM ${this.#schema}.account a ${rest}`,
       values,
     );
-    const names = await this.#namesOf(rows.map(({ id }) => id));
+    const names = await this.#knownNames(rows.map(({ id }) => id));
     return rows.map((row) => ({
       account: row.id,
       connector: row.connector,
@@ -218,7 +251,7 @@ export class AccountReader {
     }));
   }
 
-  async #namesOf(accounts: readonly string[]): Promise<Map<string, AccountNames>> {
+  async #knownNames(accounts: readonly string[]): Promise<Map<string, AccountNames>> {
     const names = new Map<string, AccountNames>();
     if (accounts.length === 0) return names;
     const rows = await this.#index.ask<NameRow>(

@@ -351,6 +351,35 @@ describe("live", () => {
     ]);
   });
 
+  test("a place that the ledger does not have is refused with what to do; its last entry is none of these", async () => {
+    const ledger = await makeDesk();
+    await ledger.write((writer) => join(writer, { id: "u-old", userName: "old@example.com" }));
+    await ledger.index();
+    const { base } = await listen(ledger);
+    const url = `${base}/audit/v1/live`;
+    const size = await ledger.size();
+    const authorization = `Bearer ${TOKENS.all}`;
+    for (const [query, id, detail] of [
+      ["", String(size), `Last-Event-ID: the ledger has no entry ${size}, its last is ${size - 1};`],
+      [`?after=${size + 7}`, "", `after: the ledger has no entry ${size + 7}, its last is ${size - 1};`],
+      ["?after=1", "900000000000000", "Last-Event-ID: the ledger has no entry 900000000000000,"],
+    ] as const) {
+      const response = await fetch(url + query, {
+        headers: { authorization, ...(id && { "last-event-id": id }) },
+      });
+      expect(response.status).toBe(400);
+      const problem = (await response.json()) as { code: string; detail: string };
+      expect(problem.code).toBe("invalid_parameter");
+      expect(problem.detail).toContain(detail);
+      expect(problem.detail).toMatch(/begin anew without (?:Last-Event-ID|after)$/);
+    }
+    const events = await read(url, 1, { "last-event-id": String(size - 1) }, async () => {
+      await ledger.write((writer) => join(writer, { id: "u-new", userName: "new@example.com" }));
+      await ledger.index();
+    });
+    expect(events[0]?.id).toBeGreaterThanOrEqual(size);
+  });
+
   test("a stream for names looks through them every few seconds, and leaves nothing out", async () => {
     const ledger = await makeDesk();
     await ledger.write((writer) => join(writer, { id: "u-x", userName: "other@example.com" }));

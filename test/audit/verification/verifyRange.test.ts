@@ -117,6 +117,8 @@ function ledgerOf(rows: readonly StoredEntry[]): NamedLedger {
       groupsOf: unused,
       membershipTransactions: unused,
       namesOfIds: unused,
+      namesOf: unused,
+      firstSeqOf: unused,
     },
     publish: { tiles: "auditors", entries: "auditors" },
     keys: unused,

@@ -58,7 +58,7 @@ export default function Account({ type, id }: { type: string; id: string }) {
             </div>
           )}
           {type === "Group" ? (
-            <Members id={id} ledger={ledger?.name} connector={connector} at={at} />
+            <Members id={id} ledger={ledger?.name} connector={now.data.account.connector} at={at} />
           ) : (
             <Memberships answer={shown} />
           )}
@@ -92,7 +92,7 @@ function Head({ answer: { account, ledger } }: { answer: AccountAnswer }) {
       <div class="buttons">
         <Link
           class="button"
-          to={`/activity?filter=${encodeURIComponent(`resourceId eq ${JSON.stringify(account.id)}`)}`}
+          to={`/activity?filter=${encodeURIComponent(`connector eq ${JSON.stringify(account.connector)} and resourceId eq ${JSON.stringify(account.id)}`)}`}
         >
           <Icon name="activity" /> In activity
         </Link>
@@ -124,7 +124,9 @@ function TimeSlider({ changes, at }: { changes: readonly AccountChange[]; at: st
   const chosen =
     at === undefined
       ? last
-      : ordered.findLastIndex((change) => (seq ? placeOf(change) <= Number(seq) : change.time <= at));
+      : ordered.findLastIndex((change) =>
+          seq ? placeOf(change) <= Number(seq) : Date.parse(change.time) <= Date.parse(at),
+        );
   const change = ordered[chosen];
   const go = (index: number) => {
     const to = ordered[index];
@@ -169,10 +171,8 @@ function TimeSlider({ changes, at }: { changes: readonly AccountChange[]; at: st
         </button>
       </div>
       <p class="slider-words">
-        {at === undefined ? "Now, after change " : "After change "}
-        <b>
-          {chosen + 1} of {last + 1}
-        </b>
+        {at === undefined ? "Now, after change " : chosen < 0 ? "Before the first of " : "After change "}
+        <b>{chosen < 0 ? `${last + 1} change${last === 0 ? "" : "s"}` : `${chosen + 1} of ${last + 1}`}</b>
         {change && (
           <>
             {" · "}

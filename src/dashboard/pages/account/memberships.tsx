@@ -8,10 +8,10 @@ import { Failure, Skeleton } from "../../parts/states.tsx";
 import { formatCount, Time } from "../../parts/time.tsx";
 import { Foreign } from "../../parts/value/text.tsx";
 import { Link } from "../../routing/location.tsx";
-import { formatRoute } from "../../routing/route.ts";
+import { formatAccount } from "../../routing/route.ts";
 
 /** An account's groups. */
-export function Memberships({ answer: { memberships } }: { answer: AccountAnswer }) {
+export function Memberships({ answer: { memberships, account } }: { answer: AccountAnswer }) {
   return (
     <>
       <h3 class="in-panel">
@@ -32,7 +32,7 @@ export function Memberships({ answer: { memberships } }: { answer: AccountAnswer
             {memberships.map(({ group, id, from, isFromKnown, to, isCertain }) => (
               <tr key={`${id} ${from.seq}`} class={to === null ? "" : "past"}>
                 <th scope="row">
-                  <Link to={formatRoute({ page: "account", type: "Group", id })}>
+                  <Link to={formatAccount("Group", id, account.connector)}>
                     <Foreign text={group ?? shorten(id)} />
                   </Link>
                 </th>
@@ -67,7 +67,7 @@ export function Members({
 }: {
   id: string;
   ledger: string | undefined;
-  connector: string | undefined;
+  connector: string;
   at: string | undefined;
 }) {
   const path = ledger === undefined ? undefined : `/audit/v1${pathOf("groups", id, "members")}`;
@@ -89,7 +89,7 @@ export function Members({
             <ul class="members">
               {data.members.map((member) => (
                 <li key={member.id}>
-                  <Link to={formatRoute({ page: "account", type: "User", id: member.id })}>
+                  <Link to={formatAccount("User", member.id, connector)}>
                     {member.name === null ? (
                       <code>{shorten(member.id)}</code>
                     ) : (

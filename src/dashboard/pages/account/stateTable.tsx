@@ -11,7 +11,7 @@ const LEFT_OUT = new Set(["schemas", "meta", "members", "groups"]);
 
 /** The table. */
 export function StateTable({
-  answer: { state, unknown, uncertain, exists, names },
+  answer: { state, unknown, uncertain, exists, names, at },
 }: {
   answer: AccountAnswer;
 }) {
@@ -22,7 +22,9 @@ export function StateTable({
         <p class="panel-empty">
           <Icon name={exists === "no" ? "cross" : "help"} />
           {exists === "no"
-            ? "It does not exist at this time: it was deleted, or not created yet."
+            ? at === null
+              ? "It does not exist: it was deleted."
+              : "It did not exist at this time: it was not created yet, or deleted before."
             : "The ledger does not know whether it exists at this time."}
         </p>
       ) : attributes.length === 0 ? (

@@ -9,7 +9,7 @@ import { AttributePath } from "../../parts/value/diff.tsx";
 import { type Names, withNames } from "../../parts/value/named.ts";
 import { Body, Foreign, Value } from "../../parts/value/text.tsx";
 import { Link } from "../../routing/location.tsx";
-import { formatRoute } from "../../routing/route.ts";
+import { formatAccount } from "../../routing/route.ts";
 import { at, contentOf, refsOf, textAt } from "./leafMembers.ts";
 import type { BulkOperation } from "./operations.ts";
 
@@ -129,8 +129,19 @@ function attributesOf(op: string, value: object): readonly Asked[] {
     .map(([path, one]) => ({ op, path, value: one }));
 }
 
-/** A Bulk's operations. */
-export function OperationList({ operations }: { operations: readonly BulkOperation[] }) {
+/** A Bulk's operations. `names`: of what they are about, by type and id; `connector`: whose accounts these are. */
+export function OperationList({
+  operations,
+  names,
+  connector,
+}: {
+  operations: readonly BulkOperation[];
+  names: Names;
+  connector: string;
+}) {
+  // Whose `/Me` is, is a user (RFC 7644 §3.11).
+  const nameOf = (type: string, id: string): string | undefined =>
+    names[`${type === "Me" ? "User" : type}/${id}`];
   return (
     <table class="plain">
       <thead>
@@ -147,7 +158,7 @@ export function OperationList({ operations }: { operations: readonly BulkOperati
         </tr>
       </thead>
       <tbody>
-        {operations.map(({ index, action, effects, paths, resourceType, id, status, verdict }) => (
+        {operations.map(({ index, action, effects, paths, resourceType, id = "", status, verdict }) => (
           <tr key={index}>
             <td class="number">{index}</td>
             <td>
@@ -156,10 +167,13 @@ export function OperationList({ operations }: { operations: readonly BulkOperati
             </td>
             <td>
               <span class="type">{resourceType}</span>{" "}
-              {id && (
-                <Link to={formatRoute({ page: "account", type: resourceType, id })}>
-                  <Foreign text={id} />
-                </Link>
+              {id !== "" && (
+                <span class="object-value">
+                  <Link to={formatAccount(resourceType, id, connector)}>
+                    <Foreign text={nameOf(resourceType, id) ?? id} />
+                  </Link>
+                  {nameOf(resourceType, id) !== undefined && <code class="fine">{id}</code>}
+                </span>
               )}
             </td>
             <td class="wide-only">{paths.length > 0 && <code>{paths.join(", ")}</code>}</td>

@@ -21,7 +21,7 @@ import { Time } from "../../parts/time.tsx";
 import { Diff } from "../../parts/value/diff.tsx";
 import { explainVerdict, VERDICT_WORDS, type Verdict, verdictOf } from "../../parts/verdict.ts";
 import { Link } from "../../routing/location.tsx";
-import { formatRoute } from "../../routing/route.ts";
+import { formatAccount, formatRoute } from "../../routing/route.ts";
 import { BrokenBanner } from "../../shell/badge.tsx";
 import { useDesk } from "../../shell/desk.ts";
 import { readFacts, readTransaction, type TxnFacts } from "../../verify/claims.ts";
@@ -158,9 +158,7 @@ function Head({
           {row?.resourceId && row.resourceType !== "Bulk" && (
             <>
               {" · "}
-              <Link
-                to={`${formatRoute({ page: "account", type: row.resourceType, id: row.resourceId })}?connector=${encodeURIComponent(row.connector)}`}
-              >
+              <Link to={formatAccount(row.resourceType, row.resourceId, row.connector)}>
                 Timeline of this {row.resourceType === "Group" ? "group" : "account"}
               </Link>
             </>
@@ -206,7 +204,9 @@ function Details({
           id: "changes",
           label: "Operations",
           count: operations.length,
-          body: () => <OperationList operations={operations} />,
+          body: () => (
+            <OperationList operations={operations} names={data.names} connector={row?.connector ?? ""} />
+          ),
         }
       : {
           id: "changes",
