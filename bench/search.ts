@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { addSignInLink } from "../src/auth/session/signInLink.ts";
 import { startChromium } from "../test/browser/chromium.ts";
+import { fetchFrom, indexCaughtUp } from "./auditApi.ts";
 import { median, quantile, residentMiB } from "./figures.ts";
 import { runLoad } from "./load.ts";
 import { BUSY_USER } from "./seed/history.ts";
@@ -63,7 +64,7 @@ export async function measureSearch(
   };
   const stage = await openStage(dir === undefined ? { fill } : { dataDir: resolve(dir) });
   try {
-    await indexed(stage, say);
+    await indexCaughtUp(stage, say);
     const questions = await ask(stage, say);
     const account = await busyAccount(stage);
     const timelineMs = await medianOf(() => get(stage, account));
@@ -88,24 +89,6 @@ export async function measureSearch(
     };
   } finally {
     await stage.close();
-  }
-}
-
-async function indexed(stage: Stage, say: (line: string) => void): Promise<void> {
-  for (let last = 0; ; ) {
-    const response = await fetchFrom(stage, "transactions?limit=1");
-    // A directory of another version: its index is made anew.
-    if (response.status === 503) {
-      await sleep(1_000);
-      continue;
-    }
-    const { covers } = (await response.json()) as { covers: { to: number; size: number } };
-    if (covers.to >= covers.size) return;
-    if (covers.to - last > 200_000) {
-      last = covers.to;
-      say(`indexed ${covers.to} of ${covers.size} entries`);
-    }
-    await sleep(1_000);
   }
 }
 
@@ -203,11 +186,6 @@ async function writesBeside(stage: Stage): Promise<SearchReport["writes"]> {
   }
   const [a, b] = [median(alone), median(withSearch)];
   return { alone: Math.round(a), withSearch: Math.round(b), share: Math.round((b / a) * 1000) / 1000 };
-}
-
-function fetchFrom({ adminUrl, auditorToken }: Stage, path: string): Promise<Response> {
-  const headers = { authorization: `Bearer ${auditorToken}` };
-  return fetch(`${adminUrl}/audit/v1/${path}`, { headers });
 }
 
 async function get(stage: Stage, path: string): Promise<Response> {

@@ -4,8 +4,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
+import { indexCaughtUp } from "./auditApi.ts";
 import { median } from "./figures.ts";
 import { type LoadResult, runLoad } from "./load.ts";
+import { undisturbed } from "./machine.ts";
 import { openStage } from "./stage.ts";
 
 const CONCURRENCY = [1, 16, 64] as const;
@@ -42,8 +44,13 @@ export async function measureThroughput(
   try {
     const runs = { bare: new Map<number, LoadResult[]>(), audited: new Map<number, LoadResult[]>() };
     const commits: number[] = [];
-    const once = (kind: keyof typeof runs, connections: number, ms: number) =>
-      runLoad(kind === "bare" ? stage.bareUrl : stage.auditedUrl, stage.token, connections, { ms });
+    const once = async (kind: keyof typeof runs, connections: number, ms: number) => {
+      // What the last load left to be indexed is not this one's.
+      await indexCaughtUp(stage, say);
+      return await undisturbed(() =>
+        runLoad(kind === "bare" ? stage.bareUrl : stage.auditedUrl, stage.token, connections, { ms }),
+      );
+    };
     // Both proxies are measured as they run for days: after the compiler has seen their code often enough.
     say("warming up");
     for (const url of [stage.bareUrl, stage.auditedUrl]) {

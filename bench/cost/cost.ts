@@ -6,6 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { parse, stringify } from "yaml";
 import { median, quantile } from "../figures.ts";
 import { runLoad, type Traffic } from "../load.ts";
+import { undisturbed } from "../machine.ts";
 import { openStage, type Stage } from "../stage.ts";
 import type { ThroughputOptions } from "../throughput.ts";
 
@@ -43,7 +44,9 @@ export async function measureCost<Name extends string>(
     for (const [name, traffic] of Object.entries(traffics) as [Name, Traffic][]) {
       const rate = async ({ auditedUrl, token }: Stage) => {
         const limit = { ms: seconds * 1000 };
-        const { requestsPerSecond, errors } = await runLoad(auditedUrl, token, CONNECTIONS, limit, traffic);
+        const { requestsPerSecond, errors } = await undisturbed(() =>
+          runLoad(auditedUrl, token, CONNECTIONS, limit, traffic),
+        );
         if (errors > 0) throw new Error(`${errors} writes failed`);
         return requestsPerSecond;
       };
