@@ -21,7 +21,7 @@ import { AnchorMark } from "./monitor/anchor/anchorMark.ts";
 import { UrlAnchor } from "./monitor/anchor/anchorUrl.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import { createPost } from "./monitor/post.ts";
-import { Publisher } from "./monitor/publisher/publisher.ts";
+import { PUBLISHER_CODES, Publisher } from "./monitor/publisher/publisher.ts";
 import { WitnessClient, Witnesses } from "./monitor/witness/witnessClient.ts";
 import { newUuid, nodeSha256 } from "./nodeCrypto.ts";
 import { RecordedLeaves } from "./recordedLeaves.ts";
@@ -252,6 +252,8 @@ export class LedgerWatch {
   }
 
   #published(checkpoint: StoredCheckpoint): void {
+    // It goes on from all that was published before: what was cut off is back, or none of its traces is left here.
+    this.#alarms.forget(({ code }) => PUBLISHER_CODES.has(code));
     this.#keeper.keep(checkpoint);
     this.#witnesses.offer(checkpoint.note);
   }

@@ -8,22 +8,18 @@ D, ROOT = -121665 * pow(121666, P - 2, P) % P, pow(2, (P - 1) // 4, P)
 sha256 = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
 to64 = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()  # base64url without padding
 def need(condition, problem):  # not assert: python -O leaves those out
-    if not condition:
-        raise ValueError(problem)
+    if not condition: raise ValueError(problem)
 
 def plus(p, q):
     a, b, c, d = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0]), 2 * p[3] * q[3] * D, 2 * p[2] * q[2]
     e, f, g, h = b - a, d - c, d + c, b + a
     return e * f % P, g * h % P, f * g % P, e * h % P
-
-def times(number, p):
-    total = (0, 1, 1, 0)
+def times(number, p, total=(0, 1, 1, 0)):
     while number: total, p, number = plus(total, p) if number & 1 else total, plus(p, p), number >> 1
     return total
 
 def point(data):  # RFC 8032 5.1.3: canonical encodings only, and no point of small order
-    number = int.from_bytes(data, "little")
-    sign, y = number >> 255, number & (2**255 - 1)
+    sign, y = divmod(int.from_bytes(data, "little"), 2**255)
     x2 = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(x2, (P + 3) // 8, P)
     x = x if x * x % P == x2 else x * ROOT % P
@@ -57,8 +53,7 @@ def climb(index, last, first, proof):  # FORMAT 13 -> roots of the part on the l
         if index & 1 or index == last:
             left, whole = sha256(b"\1", sibling, left), sha256(b"\1", sibling, whole)
             while not index & 1 and index: index, last = index >> 1, last >> 1
-        else:
-            whole = sha256(b"\1", whole, sibling)
+        else: whole = sha256(b"\1", whole, sibling)
         index, last = index >> 1, last >> 1
     need(last == 0, "the proof is too short")
     return left, whole
@@ -91,7 +86,7 @@ def open_checkpoint(note, keys_of):  # FORMAT 12 -> origin, tree
     raise ValueError("no trusted key signed the checkpoint of %s" % size)
 
 def verify(pack, pinned, earlier):  # FORMAT 16
-    tar = tarfile.open(pack, "r:")
+    tar, earlier = tarfile.open(pack, "r:"), earlier.decode(errors="replace")
     names = [member.name for member in tar if member.isreg()]
     need(len(set(names)) == len(tar.getnames()), "not plain files of different names")
     eras, before, seqs, found, unread = [(0, pinned)], None, [], [], set(names) - {"README.txt", "keys.json"}
@@ -109,12 +104,17 @@ def verify(pack, pinned, earlier):  # FORMAT 16
         check_included(read(name[:-4] + ".tlog-proof"), start - 1, sha256(b"\0", read(name)), tree, note)
     proofs, apart = json.loads(read("consistency.json"))["proofs"], None
     for old in [read("checkpoints/first.txt").decode()] + ([earlier] if earlier else []):
-        need(old.startswith(origin + "\n"), "a checkpoint of another ledger")
-        size = int(old.split("\n")[1])
-        prefix = open_checkpoint(old, keys_of)[1] if size <= tree[0] or old is not earlier else None
-        is_apart = old is earlier and size < tree[0] and size not in [proof["oldSize"] for proof in proofs]
-        sizes = "your checkpoint is of %d entries, the pack's tree has %d, and it shows no way between" % (size, tree[0])
-        apart = sizes if is_apart or not prefix else check_prefix(prefix, tree, proofs)
+        try:
+            need(old.startswith(origin + "\n"), "it is none, or of another ledger")
+            size = int(old.split("\n")[1])
+            prefix = open_checkpoint(old, keys_of)[1] if size <= tree[0] or old is not earlier else None
+        except ValueError as problem:
+            need(old is earlier, problem)
+            apart = "EARLIER is no checkpoint that this ledger signed (%s): give the whole signed note" % problem
+            break
+        has_way = prefix and (old is not earlier or size >= tree[0] or size in [proof["oldSize"] for proof in proofs])
+        lacks = "your checkpoint is of %d entries, the pack's tree has %d, and it shows no way between"
+        apart = check_prefix(prefix, tree, proofs) if has_way else lacks % (size, tree[0])
     for line in (line for n in names if n.startswith("entries/") for line in read(n).split(b"\n")[:-1]):
         seq, leaf = before[0] + 1 if before else statement["firstSeq"], sha256(b"\0", line)
         try:
@@ -130,8 +130,8 @@ def verify(pack, pinned, earlier):  # FORMAT 16
             found.append("entry %s: %s" % (seq, problem))
         before = seqs.append(seq) or (seq, leaf)
     said = [statement[name] for name in ("count", "firstSeq", "lastSeq", "gapFree")]
-    if seqs != sorted(set(seqs)) or said != [len(seqs), seqs[0], seqs[-1], seqs[-1] - seqs[0] + 1 == len(seqs)]:
-        found.append("the entries are not those of the statement")
+    is_said = said == [len(seqs), seqs[0], seqs[-1], seqs[-1] - seqs[0] + 1 == len(seqs)] and seqs == sorted(set(seqs))
+    found += [] if is_said else ["the entries are not those of the statement"]
     found += [] if found else ["nothing in the pack names " + name for name in sorted(unread)]
     return found, apart, "%d entries of %s, tree of %d, root %s" % (len(seqs), origin, tree[0], note.split("\n")[2])
 
@@ -141,7 +141,7 @@ if __name__ == "__main__":
         text = open(sys.argv[2]).read().strip() if os.path.exists(sys.argv[2]) else sys.argv[2]
         if not text.startswith("{") and text.count("+") < 2: raise OSError("KEY is no file, and neither a vkey nor a JWK")
         key = from64(json.loads(text)["x"]) if text.startswith("{") else from64(text.split("+", 2)[2], False)[1:]
-        findings, apart, summary = verify(sys.argv[1], key, open(sys.argv[3]).read() if len(sys.argv) > 3 else None)
+        findings, apart, summary = verify(sys.argv[1], key, open(sys.argv[3], "rb").read() if len(sys.argv) > 3 else b"")
     except Exception as problem:
         sys.exit(print("NOT CHECKED: %s" % problem) or (2 if isinstance(problem, OSError) else 1))
     word = "BROKEN: " if findings else "NOT COMPARED: %s\nin itself: " % apart if apart else "OK: "

@@ -249,6 +249,7 @@ export class Monitor {
     this.#passStartedAt = now();
     await this.#checkAnchors();
     const found = new Set<string>();
+    const firstOf = new Map<string, number>();
     let savedAt = performance.now();
     for (let isDone = false; !isDone; ) {
       if (this.#stopping.signal.aborted) {
@@ -259,7 +260,10 @@ export class Monitor {
       const cpu = process.threadCpuUsage();
       const step = await pass.step();
       const { user, system } = process.threadCpuUsage(cpu);
-      for (const { code, seq } of step.findings) found.add(`${code} ${seq}`);
+      for (const { code, seq = 0 } of step.findings) {
+        found.add(`${code} ${seq}`);
+        firstOf.set(code, Math.min(firstOf.get(code) ?? seq, seq));
+      }
       this.#raise(step.findings);
       isDone = step.isDone;
       if (performance.now() - savedAt > SAVE_EVERY_MS) {
@@ -272,7 +276,10 @@ export class Monitor {
     this.#hasPassed = true;
     if (!pass.isWhole) return;
     this.#lastWhole = { finishedAt: now(), size: pass.next };
-    alarms.forget(({ code, seq }) => PASS_CODES.has(code) && !found.has(`${code} ${seq}`));
+    alarms.forget(
+      ({ code, seq = 0 }) =>
+        PASS_CODES.has(code) && !found.has(`${code} ${seq}`) && !isHidden({ code, seq }, firstOf),
+    );
   }
 
   async #save({ position }: RollingPass): Promise<void> {
@@ -333,4 +340,19 @@ export class Monitor {
       if (!this.#stopping.signal.aborted) throw cause;
     }
   }
+}
+
+/**
+ * Whether a pass would not have told of this though it were still so: of the checkpoints that sign another tree it names
+ * the first, of those beyond the end one, and behind a gap it knows nothing of the tree. `firstOf`: by code, where it
+ * found that first.
+ */
+function isHidden(
+  { code, seq }: { code: string; seq: number },
+  firstOf: ReadonlyMap<string, number>,
+): boolean {
+  const isBehind = (other: string) => (firstOf.get(other) ?? Number.POSITIVE_INFINITY) < seq;
+  if (code === "checkpoint_ahead") return firstOf.has(code);
+  if (code === "checkpoint_mismatch") return isBehind(code) || isBehind("missing");
+  return code.startsWith("tile_") && isBehind("missing");
 }

@@ -239,13 +239,8 @@ export class RollingPass {
   }
 
   async #finish(findings: Finding[]): Promise<void> {
-    const { store, database } = this.#options;
-    const [beyond] = this.#queue;
-    if (beyond) {
-      // It was read before the ledger's size is asked for now; so if it is larger, entries are gone.
-      const entries = await store.size();
-      if (beyond.size > entries) findings.push(ahead(beyond.size, entries));
-    }
+    const { database } = this.#options;
+    await this.#judgeBeyond(findings);
     const stray = await database.strayAttachment();
     if (stray !== undefined) {
       const detail = "an attachment beyond the newest entry: its entry was removed, or it was planted";
@@ -257,6 +252,22 @@ export class RollingPass {
       findings.push({ code: "outcome_index", seq: placeOf(this.#outcomeBeyond), detail });
     }
     if (this.next === 0) findings.push({ code: "ledger_empty", seq: 0, detail: "the ledger has no entries" });
+  }
+
+  /**
+   * Checkpoints that were read before the ledger's size is asked for now: if one is larger, entries are gone. All of them,
+   * since what is written now may have reached the first.
+   */
+  async #judgeBeyond(findings: Finding[]): Promise<void> {
+    if (this.#queue.length === 0) return;
+    const { store, origin, logKeys } = this.#options;
+    const entries = await store.size();
+    for (const stored of this.#queue) {
+      if (stored.size <= entries) continue;
+      const opened = openStored(stored, origin, logKeys());
+      findings.push("finding" in opened ? opened.finding : ahead(stored.size, entries));
+      if (!("finding" in opened)) return;
+    }
   }
 
   #adapt(entries: readonly StoredEntry[]): void {

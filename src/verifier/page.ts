@@ -4,6 +4,7 @@
 
 import type { PackFinding } from "../ledger/evidence/packFinding.ts";
 import { type PackJudgement, type PackReport, verifyPack } from "../ledger/evidence/verifyPack.ts";
+import { readCheckpoint, WHOLE_NOTE } from "../ledger/note/logPolicy.ts";
 import type { PageDocument, PageElement, PageEvent, PageFile } from "./dom.ts";
 import { parsePinned } from "./pinned.ts";
 import { chooseVerifier } from "./signatures.ts";
@@ -91,6 +92,9 @@ async function check(): Promise<void> {
   // A text field has its own idea of line ends, and a checkpoint ends in a newline.
   const earlier =
     earlierText.trim() === "" ? undefined : `${earlierText.replaceAll("\r\n", "\n").trimEnd()}\n`;
+  const given = earlier === undefined ? undefined : readCheckpoint(earlier);
+  if (typeof given === "string")
+    return showProblem(`What you gave as an earlier checkpoint is none: ${given}. Paste ${WHOLE_NOTE}.`);
   const progress = element("progress");
   progress.hidden = false;
   element("check").disabled = true;

@@ -31,7 +31,9 @@ export function describeFacts(report: PackReport, verifierName: string): string[
   );
   facts.push(
     earlier === undefined
-      ? "Not compared with an earlier checkpoint: newer entries may have been cut off, or the ledger rewritten by whoever holds its key."
+      ? isApart
+        ? "What you gave as an earlier checkpoint is none that this ledger signed, so nothing was compared."
+        : "Not compared with an earlier checkpoint: newer entries may have been cut off, or the ledger rewritten by whoever holds its key."
       : earlier.isContinued
         ? `It continues your checkpoint of ${count(earlier.size, "entry", "entries")}.`
         : isApart

@@ -125,6 +125,22 @@ describe("in Chromium", () => {
     expect(await page.textContent("#findings")).toContain("earlier_mismatch");
   });
 
+  test("what was given as a checkpoint and is none of this ledger is named, and what to paste; the pack is not blamed", async () => {
+    const page = await open();
+    const pack = await ledger.pack();
+    expect(await check(page, pack, vkey, "garbage")).toMatch(
+      /^What you gave as an earlier checkpoint is none: the note has no empty line.*Paste the whole signed note/,
+    );
+    expect(await page.textContent("#findings")).toBe("");
+    const elsewhere = new Published(newSigner(), "elsewhere.example/main").add(3).publish();
+    for (const given of [elsewhere, Published.of(3).checkpoints[0]?.note ?? ""]) {
+      expect(await check(page, pack, vkey, given)).toContain("In the pack itself nothing is wrong");
+      expect(await page.getAttribute("#verdict", "class")).toBe("unsettled");
+      expect(await page.textContent("#findings")).toContain("the checkpoint you gave");
+      expect(await factsOf(page)).toContain("none that this ledger signed");
+    }
+  });
+
   test("without WebCrypto its own code gives the same verdicts", async () => {
     const page = await open("Object.defineProperty(globalThis.crypto, 'subtle', { value: undefined })");
     const pack = await ledger.pack({ query: { kind: "range", from: 0, to: 40 } });

@@ -117,6 +117,47 @@ describe("a live ledger", () => {
   });
 });
 
+test("what is given as --checkpoint and is none of this ledger: the ledger is not called broken, and what to give is said", async () => {
+  const ledger = await makePublished(database, 20);
+  const url = await serveLog(ledger, database);
+  const pack = join(ledger.dir, "pack.tar");
+  await run("export", "--config", ledger.configFile, "--out", pack);
+  const own = await readFile(await saveCheckpoint(ledger, database, 11), "utf8");
+  const file = join(ledger.dir, "given");
+  const other = await makePublished(database, 30);
+  const strange = (await readFile(await saveCheckpoint(other, database), "utf8")).split("\n");
+  const waysToVerify = [
+    ["--config", ledger.configFile],
+    ["--config", ledger.configFile, "--no-signatures"],
+    ["--url", url, "--key", ledger.keyFile],
+    ["--pack", pack, "--key", ledger.keyFile],
+  ];
+  for (const way of waysToVerify) {
+    await writeFile(file, "garbage\n");
+    await expect(run("verify", ...way, "--checkpoint", file)).rejects.toThrow(
+      /--checkpoint .*given: this is no checkpoint \(the note has no empty line.*give the whole signed note/,
+    );
+    for (const [given, why] of [
+      [strange.join("\n"), `of the ledger ${other.origin}, and this is ${ledger.origin}`],
+      [
+        own.replace(/\n.(?=.{42}=\n\n)/, (start) => (start === "\nA" ? "\nB" : "\nA")),
+        "has no good signature by a key that this ledger had then",
+      ],
+    ] as const) {
+      await writeFile(file, given);
+      const { status, text } = await run("verify", ...way, "--checkpoint", file);
+      expect([status, text]).toEqual([2, expect.stringContaining(`NOT COMPARED: the checkpoint you gave`)]);
+      expect(text).toContain(why);
+      expect(text).not.toContain("BROKEN");
+      expect((await verifyJson(...way, "--checkpoint", file)).report.ok).toBe(false);
+    }
+  }
+  // What is wrong with the ledger itself comes first.
+  await ledger.tamper(`UPDATE ${ledger.schema}.entry SET leaf = reverse(leaf) WHERE seq = 12`);
+  const { status, text } = await run("verify", "--config", ledger.configFile, "--checkpoint", file);
+  expect([status, text]).toEqual([1, expect.stringMatching(/^entry 12: malformed.*NOT COMPARED.*BROKEN: /s)]);
+});
+
 describe("without the entries' signatures", () => {
   test("checkpoints stand for them; those of events and after the last checkpoint are checked", async () => {
     const ledger = await makePublished(database, 150);

@@ -14,6 +14,7 @@ import { dataDirAnchor } from "../../src/monitor/anchor/anchorFile.ts";
 import { AnchorKeeper } from "../../src/monitor/anchor/anchorKeeper.ts";
 import { AnchorMark } from "../../src/monitor/anchor/anchorMark.ts";
 import { Monitor } from "../../src/monitor/monitor.ts";
+import { Publisher } from "../../src/monitor/publisher/publisher.ts";
 import { newUuid, nodeSha256 } from "../../src/nodeCrypto.ts";
 import { LedgerWriter } from "../../src/storage/writer/writer.ts";
 import { dropDatabase, makeDatabase, quiet, type TestDatabase, until } from "../storage/writerHarness.ts";
@@ -121,6 +122,40 @@ async function startInstance(
 
 type Instance = Awaited<ReturnType<typeof startInstance>>;
 
+/** The instance's publisher, which looks again soon after a finding. */
+function startPublisher(copy: TestCopy, { alarms, keeper }: Instance): Publisher {
+  const { signer, pinned } = copy.keys;
+  const publisher = new Publisher({
+    ledger: LEDGER,
+    origin: ORIGIN,
+    database: copy.writerOptions().database,
+    signer,
+    reloadSigner: async () => signer,
+    pinned,
+    verify: fastVerify,
+    digest: nodeSha256,
+    intervalMs: 20,
+    heartbeatMs: 60_000,
+    retryMs: 20,
+    now: Date.now,
+    log: quiet,
+    guard: () => keeper.check(),
+    onCheckpoint: (checkpoint) => keeper.keep(checkpoint),
+    onFinding: (finding) => alarms.raise(finding),
+  });
+  onTestFinished(() => publisher.stop());
+  void publisher.start();
+  return publisher;
+}
+
+/** So many passes came to their end since. */
+async function passes({ monitor }: Instance, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const { lastWhole } = monitor.status;
+    await until(() => monitor.status.lastWhole !== lastWhole, "a pass", 10_000);
+  }
+}
+
 /** The alarms that the ledger tells of, one a raising. */
 async function raisedIn(copy: TestCopy): Promise<unknown[]> {
   const rows = await copy.query("SELECT leaf FROM entry WHERE type = 'event' ORDER BY seq");
@@ -220,6 +255,8 @@ async function cutBelowAnchor(): Promise<{ copy: TestCopy; dataDir: string }> {
   const before = await startInstance(copy, dataDir);
   await anchor(copy, before);
   await before.stop();
+  // So that the first pass of the next one is a whole one.
+  await rm(join(dataDir, "position.json"), { force: true });
   await cut(copy, 21);
   return { copy, dataDir };
 }
@@ -310,6 +347,44 @@ test("cut off again while it runs: an alarm about the anchor again", async () =>
   }
   await cut(copy, first.writer.size - 4);
   await until(() => codesOf(first).includes("anchor_ahead"), "an alarm", 10_000);
+});
+
+test("entries cut off under checkpoints that stay: few alarms, and acknowledged they stay so, whatever is written then", async () => {
+  const copy = await filled(40);
+  await publish(copy, [30, 40, 50, 60, 70]);
+  await copy.tamper("DELETE FROM entry WHERE seq >= 21; DELETE FROM attachment WHERE seq >= 21");
+  await copy.tamper("DELETE FROM outcome WHERE seq >= 21");
+  const dataDir = await makeDirectory();
+  const first = await startInstance(copy, dataDir);
+  const publisher = startPublisher(copy, first);
+  await until(() => codesOf(first).length === 2, "what was cut off, by two ways");
+  await passes(first, 3);
+  expect(first.alarms.open.map(({ code }) => code).sort()).toEqual(["checkpoint_ahead", "entries_lost"]);
+  await acknowledge(copy, first);
+
+  // Up to the first of those checkpoints every write would be another place to have been cut off at.
+  for (let i = 0; i < 2; i++) {
+    await passMany(first.writer, 1);
+    await passes(first, 3);
+    expect(codesOf(first)).toEqual([]);
+  }
+  // Past some of them, then past all: other trees, which the first and the newest checkpoint say and no other.
+  for (const count of [10, 40]) {
+    await passMany(first.writer, count);
+    await passes(first, 3);
+    expect(codesOf(first).filter((code) => code !== "checkpoint_mismatch")).toEqual([]);
+    if (first.alarms.open.length > 0) await acknowledge(copy, first);
+    await passMany(first.writer, 1);
+    await passes(first, 3);
+    expect(codesOf(first)).toEqual([]);
+  }
+  expect((await raisedIn(copy)).length).toBeLessThanOrEqual(4);
+  await publisher.stop();
+  await first.stop();
+  const second = await startInstance(copy, dataDir);
+  startPublisher(copy, second);
+  await passes(second, 3);
+  expect(codesOf(second)).toEqual([]);
 });
 
 test("an acknowledgement of long ago says nothing about an anchor of today", async () => {

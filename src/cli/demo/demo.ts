@@ -199,7 +199,7 @@ async function sayAlarm({ adminUrl, auditorToken }: DemoFile, dataDir: string): 
   const place = broken.brokenAt === null ? "" : ` at #${broken.brokenAt}`;
   say(`
 Ledger ${broken.name} is BROKEN${place} (${codes.join(", ")}), and the alarm is open: writes are refused (503).
-Take note of it, which is an entry too, and writes go on (verify stays BROKEN, for good):
+Take note of it, which is an entry too, and writes go on${broken.brokenAt === null ? "" : " (verify stays BROKEN, for good)"}:
   npx scimseal doctor --acknowledge${where(dataDir)}
 or stop this and begin anew:
   rm -rf ${shellWord(dataDir)}`);

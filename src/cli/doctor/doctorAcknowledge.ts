@@ -13,7 +13,7 @@ import { openEmbedded } from "../../storage/embedded/embedded.ts";
 import { printable } from "../printable.ts";
 import { awaitWrites, USUAL_SECONDS } from "./awaitWrites.ts";
 import { configFileOf, type PlaceOptions } from "./configFile.ts";
-import { openOf, readLedgerHistory } from "./doctorLedger.ts";
+import { openOf, readLedgerHistory, stopsCheckpoints } from "./doctorLedger.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
 const WAIT_MS = 10_000;
@@ -91,6 +91,22 @@ export async function describeResumption(
 ): Promise<string> {
   const config = await loadConfig(configFileOf(options), { secrets: "deferred" });
   if (done.length === 0) return describeUnrecorded(config);
+  return `${await describeWrites(config, done, waitMs)}${describeCheckpoints(done)}`;
+}
+
+/** Writes go on, and what protects them does not. */
+function describeCheckpoints(done: readonly Acknowledged[]): string {
+  const found = done.find(({ code }) => stopsCheckpoints(code));
+  return found
+    ? `No checkpoint is signed while ${found.code} is found, so nothing that is written now is anchored: ${commandName()} doctor says what to do.\n`
+    : "";
+}
+
+async function describeWrites(
+  config: Config,
+  done: readonly Acknowledged[],
+  waitMs: number,
+): Promise<string> {
   const blocking = done.filter(
     ({ ledger, code }) => isTamper(code) && config.ledgers[ledger]?.monitor.onTamper === "refuse",
   );

@@ -1,6 +1,6 @@
-// What `scimseal doctor` takes from a ledger itself: the alarms that are open, and which key the rotations lead to. Both
-// are read from verified event entries, so nobody who can only write into the database can invent or hide one of them
-// without being found by `scimseal verify`.
+// What `scimseal doctor` takes from a ledger itself: the alarms that are open, whether checkpoints are signed since one was
+// acknowledged, and which key the rotations lead to. Alarms and rotations are read from verified event entries, so nobody who
+// can only write into the database can invent or hide one of them without being found by `scimseal verify`.
 
 import type { Config, LedgerConfig } from "../../config/schema.ts";
 import { loadPinned } from "../../keys/keyring.ts";
@@ -8,8 +8,10 @@ import { loadSigner } from "../../keys/signer.ts";
 import { isTamper } from "../../monitor/alarm/alarm.ts";
 import { type AlarmEvent, openAlarms } from "../../monitor/alarm/alarmEvent.ts";
 import { type EventHistory, readHistory } from "../../monitor/monitorEvents.ts";
+import { PUBLISHER_CODES } from "../../monitor/publisher/publisher.ts";
 import { MonitorDatabase } from "../../storage/monitorDatabase.ts";
 import type { DatabaseAddress } from "../../storage/postgres.ts";
+import { TreeStore } from "../../storage/tree/treeStore.ts";
 import { type Check, errorText, fail, ok, warn } from "./check.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -45,13 +47,49 @@ export async function checkHistory(
   commandLine: CommandLine,
 ): Promise<Check[]> {
   let history: EventHistory;
+  let signedAt: number;
   try {
     history = await readLedgerHistory(name, ledger, reader);
+    signedAt = await lastSigned(name, reader);
   } catch (cause) {
     const remedy = "check database.readerUrl and pinnedKeys: whether an alarm is open is not known";
     return [fail(`ledger ${name}: alarms`, errorText(cause), remedy)];
   }
-  return [judgeAlarms(name, ledger, history, commandLine), ...judgeSigner(name, ledger, history)];
+  return [
+    judgeAlarms(name, ledger, history, commandLine),
+    ...judgeCheckpoints(name, history, signedAt),
+    ...judgeSigner(name, ledger, history),
+  ];
+}
+
+/** Whether no checkpoint is signed while this is found, acknowledged or not. */
+export function stopsCheckpoints(code: string): boolean {
+  return code.startsWith("anchor_") || code.startsWith("checkpoint_") || PUBLISHER_CODES.has(code);
+}
+
+/** When the newest checkpoint was signed, by the database's clock, in epoch milliseconds; 0: none was. */
+async function lastSigned(name: string, reader: DatabaseAddress): Promise<number> {
+  const tree = new TreeStore(name, reader, { connections: 1, timeoutMs: TIMEOUT_MS });
+  try {
+    return (await tree.latestCheckpoint())?.publishedAt.getTime() ?? 0;
+  } finally {
+    await tree.close();
+  }
+}
+
+function judgeCheckpoints(name: string, { alarms }: EventHistory, signedAt: number): Check[] {
+  const last = alarms.findLast(
+    ({ event, time }) =>
+      event.name === "alarm-acknowledged" && stopsCheckpoints(event.code) && Date.parse(time) > signedAt,
+  );
+  if (!last) return [];
+  return [
+    warn(
+      `ledger ${name}: checkpoints`,
+      `none was signed since ${last.event.code} was acknowledged (${last.time}): what is written since is held by no anchor`,
+      `if the ledger is to go on as it is: stop all instances, move ${name}.checkpoint away from every anchor (the data directory's anchors/, anchors.directories, anchors.url), keep it as evidence, start. If that does not help, the database has signed checkpoints beyond its entries: put a whole backup in its place, or begin a new ledger`,
+    ),
+  ];
 }
 
 /** `verify` becomes `npx scimseal verify --config FILE`. */

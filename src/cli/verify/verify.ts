@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import { fastVerify } from "../../keys/fastVerify.ts";
 import type { ExpectedCheckpoint } from "../../ledger/evidence/treeAudit.ts";
 import { verifyPack } from "../../ledger/evidence/verifyPack.ts";
+import { readCheckpoint, WHOLE_NOTE } from "../../ledger/note/logPolicy.ts";
 import { LedgerVerifier } from "../../ledger/verify.ts";
 import { nodeCodec, nodeSha256 } from "../../nodeCrypto.ts";
 import { readGiven, requireFile } from "../givenFile.ts";
@@ -98,10 +99,7 @@ async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
   if (!options.signatures && chosen.length > 0)
     throw new Error(`--no-signatures is for a ledger in its database, not for --${chosen[0]}`);
   const asJson = options.json === true;
-  const outside: ExpectedCheckpoint[] =
-    options.checkpoint === undefined
-      ? []
-      : [{ name: options.checkpoint, note: readGiven("--checkpoint", options.checkpoint) }];
+  const outside = options.checkpoint === undefined ? [] : [readGivenCheckpoint(options.checkpoint)];
   if (options.pack !== undefined) {
     const report = await checkPack(options.pack, options, outside[0]?.note, tools);
     return printReport(report, describePack(report), asJson);
@@ -137,6 +135,14 @@ async function verify(options: VerifyOptions, tools: Tools): Promise<void> {
   } finally {
     await source.close();
   }
+}
+
+function readGivenCheckpoint(file: string): ExpectedCheckpoint {
+  const note = readGiven("--checkpoint", file);
+  const read = readCheckpoint(note);
+  if (typeof read === "string")
+    throw new Error(`--checkpoint ${file}: this is no checkpoint (${read}); give ${WHOLE_NOTE}`);
+  return { name: file, note, isGiven: true };
 }
 
 async function checkPack(file: string, options: VerifyOptions, earlier: string | undefined, tools: Tools) {

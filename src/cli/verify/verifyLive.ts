@@ -46,12 +46,13 @@ export async function verifyLive(source: LedgerSource, options: LiveOptions): Pr
     await expected.end(!findings.some(({ code }) => code === "missing"));
     return {
       ...report,
-      ok: findings.length + audit.findings.length === 0,
+      ok: findings.length + audit.findings.length + audit.notCompared.length === 0,
       findings: [...findings, ...audit.findings],
       root: Buffer.from(audit.root()).toString("base64"),
       checkpoints: audit.checkpoints,
       tiles: audit.tiles,
       comparedUpTo: expected.comparedUpTo,
+      notCompared: audit.notCompared,
     };
   } finally {
     options.progress.end();

@@ -34,6 +34,8 @@ export interface TreeReport extends LedgerReport {
   tiles: number;
   /** Size of the largest agreeing checkpoint from outside the place that was verified. */
   comparedUpTo: number | undefined;
+  /** Why a checkpoint that was given says nothing about this ledger; empty if none did. */
+  notCompared: readonly string[];
 }
 
 /** A ledger with its tree, of which not every signature was checked. */
@@ -45,12 +47,18 @@ export interface LinkReport extends Omit<TreeReport, "open" | "sealed"> {
 
 /** Writes a report to standard output and sets the exit status: 0 if all is well, 1 if not, 2 if that is not decided. */
 export function printReport(
-  report: { ok: boolean; judgement?: PackJudgement },
+  report: {
+    ok: boolean;
+    judgement?: PackJudgement;
+    findings?: readonly unknown[];
+    notCompared?: readonly string[];
+  },
   words: string,
   asJson: boolean,
 ): void {
   process.stdout.write(asJson ? `${JSON.stringify(report, null, 2)}\n` : words);
-  const isUndecided = report.judgement === "not_compared";
+  const { judgement, findings = [], notCompared = [] } = report;
+  const isUndecided = judgement === "not_compared" || (findings.length === 0 && notCompared.length > 0);
   process.exitCode = report.ok ? 0 : isUndecided ? 2 : 1;
 }
 
@@ -62,19 +70,32 @@ export function describeLedger(report: LedgerReport | TreeReport): string {
     sealed > 0
       ? `SEALED: ${sealed} attachment(s) are sealed and were not checked. Give the key: --sealing-key FILE.\n`
       : "";
+  const good = `${size} entries, ${checked} checked. Head ${head}.${opened}\n`;
+  const broken = `BROKEN: ${findings.length} finding(s) in ${size} entries.${opened}\n`;
+  const notCompared = "notCompared" in report ? describeNotCompared(report) : "";
   const verdict = ok
-    ? `OK: ${size} entries, ${checked} checked. Head ${head}.${opened}\n`
-    : `BROKEN: ${findings.length} finding(s) in ${size} entries.${opened}\n`;
-  return `${describeFindings(findings)}${verdict}${unchecked}${"root" in report ? describeTree(report) : ""}`;
+    ? `OK: ${good}`
+    : findings.length > 0
+      ? broken
+      : `In the ledger itself nothing is wrong: ${good}`;
+  return `${describeFindings(findings)}${notCompared}${verdict}${unchecked}${"root" in report ? describeTree(report) : ""}`;
 }
 
 export function describeLinks(report: LinkReport): string {
   const { ok, size, findings, head, signaturesChecked, vouchedFor } = report;
+  const good = `${size} entries, every hash and link checked, and ${signaturesChecked} signature(s). Head ${head}.\n`;
+  const broken = `BROKEN: ${findings.length} finding(s) in ${size} entries.\n`;
   const verdict = ok
-    ? `OK: ${size} entries, every hash and link checked, and ${signaturesChecked} signature(s). Head ${head}.\n`
-    : `BROKEN: ${findings.length} finding(s) in ${size} entries.\n`;
+    ? `OK: ${good}`
+    : findings.length > 0
+      ? broken
+      : `Apart from that nothing was found: ${good}`;
   const stands = `For entries 0 to ${vouchedFor - 1} the signature of a checkpoint stands. NOT CHECKED: attachments and outcomes.\n`;
-  return `${describeFindings(findings)}${verdict}${ok ? stands : ""}${describeTree(report)}`;
+  return `${describeFindings(findings)}${describeNotCompared(report)}${verdict}${findings.length === 0 ? stands : ""}${describeTree(report)}`;
+}
+
+function describeNotCompared({ notCompared }: Pick<TreeReport, "notCompared">): string {
+  return notCompared.map((why) => `NOT COMPARED: ${printable(why)}.\n`).join("");
 }
 
 function describeTree({

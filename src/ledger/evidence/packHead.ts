@@ -7,9 +7,13 @@ import { isStrictPublicKey, type VerifySignature, verifySignature } from "../ed2
 import { equalBytes, HASH_BYTES, hashLeaf, type Sha256, sha256 } from "../hash.ts";
 import type { PublicKey } from "../key.ts";
 import { parseLeaf } from "../leaf.ts";
-import { type Checkpoint, parseCheckpoint } from "../note/checkpoint.ts";
-import type { SignedCheckpoint, WitnessPolicy } from "../note/logPolicy.ts";
-import { parseNote } from "../note/note.ts";
+import type { Checkpoint } from "../note/checkpoint.ts";
+import {
+  describeForeign,
+  readCheckpoint,
+  type SignedCheckpoint,
+  type WitnessPolicy,
+} from "../note/logPolicy.ts";
 import { parseTlogProof } from "../note/tlogProof.ts";
 import { isKeyName } from "../note/verifierKey.ts";
 import { checkConsistency, checkInclusion, type Proof } from "../tree/proof.ts";
@@ -224,7 +228,8 @@ export class PackHead {
     // Of a later tree, and perhaps signed by a key that came after this pack's: neither can be judged by what is here.
     if (last && typeof claimed !== "string" && claimed.origin === origin && claimed.size > last.size)
       return claimed;
-    this.#findings.add("checkpoint_untrusted", `the checkpoint you gave: ${opened}`);
+    // Then it says nothing about this pack, good or bad.
+    this.#findings.add("earlier_not_compared", describeForeign(earlier, origin, opened));
     return undefined;
   }
 
@@ -293,9 +298,4 @@ function provesPrefix(
     proof.oldSize === old.size && proof.newSize === last.size;
   const hashes = old.size === last.size ? [] : proofs.find(isWanted)?.hashes;
   return hashes !== undefined && checkConsistency(hashes, old.size, last.size, old.root, last.root, digest);
-}
-
-function readCheckpoint(text: string): Checkpoint | string {
-  const note = parseNote(text);
-  return typeof note === "string" ? note : parseCheckpoint(note.text);
 }

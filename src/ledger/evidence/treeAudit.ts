@@ -6,8 +6,7 @@ import { isStrictPublicKey, type VerifySignature } from "../ed25519.ts";
 import { equalBytes, type Sha256 } from "../hash.ts";
 import type { PublicKey } from "../key.ts";
 import { parseLeaf } from "../leaf.ts";
-import { parseCheckpoint } from "../note/checkpoint.ts";
-import { parseNote } from "../note/note.ts";
+import { describeForeign, readCheckpoint } from "../note/logPolicy.ts";
 import { isKeyName } from "../note/verifierKey.ts";
 import type { FilledTile } from "../tree/tile.ts";
 import { TileBuilder } from "../tree/tileBuilder.ts";
@@ -35,6 +34,8 @@ export interface ExpectedCheckpoint {
   /** What the place it was kept in says besides; must agree with the note. */
   size?: number;
   root?: Uint8Array;
+  /** A person brought it: if this ledger did not sign it, that says nothing about the ledger. */
+  isGiven?: true;
 }
 
 export interface TreeAuditOptions {
@@ -46,6 +47,8 @@ export interface TreeAuditOptions {
 
 export class TreeAudit {
   readonly findings: TreeFinding[] = [];
+  /** Why checkpoints that a person brought could not be compared. */
+  readonly notCompared: string[] = [];
   /** Checkpoints that agreed. */
   checkpoints = 0;
   /** Tiles that agreed. */
@@ -90,8 +93,11 @@ export class TreeAudit {
 
   /** The size that a note claims; undefined, and a finding, if it cannot be read. */
   readSize(expected: ExpectedCheckpoint): number | undefined {
-    const note = parseNote(expected.note);
-    const checkpoint = typeof note === "string" ? note : parseCheckpoint(note.text);
+    const checkpoint = readCheckpoint(expected.note);
+    if (typeof checkpoint !== "string" && expected.isGiven && checkpoint.origin !== this.#origin) {
+      this.notCompared.push(describeForeign(expected.note, this.#origin, "of another ledger"));
+      return undefined;
+    }
     if (typeof checkpoint !== "string") return checkpoint.size;
     this.findings.push({ code: "checkpoint_untrusted", detail: `${expected.name}: ${checkpoint}` });
     return undefined;
@@ -105,6 +111,10 @@ export class TreeAudit {
       ? this.#timeline.openCheckpoint(note, this.size, policy, this.#verify)
       : "its ledger's name is none";
     const last = this.size === 0 ? {} : { seq: this.size - 1 };
+    if (typeof signed === "string" && expected.isGiven) {
+      this.notCompared.push(describeForeign(note, this.#origin, signed));
+      return false;
+    }
     if (typeof signed === "string") {
       this.findings.push({ ...last, code: "checkpoint_untrusted", detail: `${name}: ${signed}` });
       return false;

@@ -6,7 +6,7 @@
 import type { VerifySignature } from "../ed25519.ts";
 import { equalBytes } from "../hash.ts";
 import { type Checkpoint, parseCheckpoint } from "./checkpoint.ts";
-import { type NoteSignature, openNote, type VerifiedSignature } from "./note.ts";
+import { type NoteSignature, openNote, parseNote, type VerifiedSignature } from "./note.ts";
 import { type LogKey, parseVerifierKey, type VerifierKey, type WitnessKey } from "./verifierKey.ts";
 
 /** At least `threshold` of these distinct witnesses. 0 asks for none. */
@@ -99,6 +99,25 @@ export function openCheckpoint(
   const cosignatures = selectCosignatures(verified, policy);
   const isWitnessed = cosignatures.length >= policy.threshold;
   return { checkpoint, text, signedBy, cosignatures, isWitnessed, unverified };
+}
+
+/** What a person should give where a checkpoint is asked for. */
+export const WHOLE_NOTE =
+  "the whole signed note, as /ledgers/NAME/checkpoint, an anchor's file or checkpoints/last.txt of an earlier pack has it: the ledger's name, a number, a root, an empty line, and the line that begins with a dash";
+
+/** The checkpoint that a note claims; a string says why it is none. Nothing is verified. */
+export function readCheckpoint(note: string): Checkpoint | string {
+  const read = parseNote(note);
+  return typeof read === "string" ? read : parseCheckpoint(read.text);
+}
+
+/** Why a checkpoint that a person gave says nothing about this ledger, and what to do. `problem`: of `openCheckpoint`. */
+export function describeForeign(note: string, origin: string, problem: string): string {
+  const read = readCheckpoint(note);
+  if (typeof read === "string") return `what you gave is no checkpoint (${read}): give ${WHOLE_NOTE}`;
+  if (read.origin !== origin)
+    return `the checkpoint you gave is of the ledger ${read.origin}, and this is ${origin}: give one of this ledger`;
+  return `the checkpoint you gave, of ${read.size} entries, has no good signature by a key that this ledger had then (${problem}): give ${WHOLE_NOTE}. If that is what it is, this is another ledger of the same name, or it was rewritten with another key`;
 }
 
 /** How many distinct witnesses of the policy are among verified signatures. */

@@ -60,6 +60,8 @@ export interface AlarmsOptions {
  * that is not durable is refused by the writer itself; a monitor that cannot look has found nothing.
  */
 const WARNINGS: ReadonlySet<string> = new Set(["clock_anomaly", "database_weak", "monitor_blind"]);
+/** Findings whose place is where the ledger ends, which moves on with every entry: the alarm's own is one. */
+const END_CODES: ReadonlySet<string> = new Set(["checkpoint_ahead", "entries_lost"]);
 const MAX_OPEN = 100;
 const MAX_DETAIL = 300;
 /** The webhooks are told after so long whatever becomes of the recording. */
@@ -108,10 +110,9 @@ export class Alarms {
     return this.open.find(({ code }) => isTamper(code));
   }
 
-  /** Raises an alarm, unless one with this code and seq is open, or acknowledged and found ever since. */
+  /** Raises an alarm, unless one about the same is open, or acknowledged and found ever since. */
   raise(finding: Finding): void {
-    const key = keyOf(finding);
-    if (this.#acknowledged.has(key) || this.open.some((alarm) => keyOf(alarm) === key)) return;
+    if (this.#isAcknowledged(finding) || this.open.some((alarm) => isSame(alarm, finding))) return;
     const { log, ledger, uuid, now } = this.#options;
     if (this.#open.size >= MAX_OPEN) {
       if (this.#suppressed++ === 0)
@@ -160,7 +161,7 @@ export class Alarms {
     if (this.#met.has(event.alarm)) return;
     this.#met.add(event.alarm);
     const key = keyOf(seqOf(event));
-    const own = this.#giveWay(key);
+    const own = this.#giveWay(seqOf(event));
     const detail = own?.detail ?? "raised earlier, or by another instance";
     const alarm = { ...seqOf(event), detail, id: event.alarm, raisedAt: time || (own?.raisedAt ?? "") };
     this.#acknowledged.delete(key);
@@ -238,11 +239,17 @@ export class Alarms {
     this.#options.notify?.(untold.alarm, this.isBlocked() !== undefined);
   }
 
+  #isAcknowledged(finding: Finding): boolean {
+    if (this.#acknowledged.has(keyOf(finding))) return true;
+    if (!END_CODES.has(finding.code)) return false;
+    return [...this.#acknowledged].some((key) => isSame(parseKey(key), finding));
+  }
+
   /** Drops our own alarm about the same if it is not in the ledger, and not on its way there. */
-  #giveWay(key: string): Alarm | undefined {
+  #giveWay(other: { code: string; seq?: number }): Alarm | undefined {
     for (const id of this.#unrecorded) {
       const alarm = this.#open.get(id);
-      if (!alarm || id === this.#inFlight || keyOf(alarm) !== key) continue;
+      if (!alarm || id === this.#inFlight || !isSame(other, alarm)) continue;
       this.#open.delete(id);
       this.#unrecorded.delete(id);
       clearTimeout(this.#untold.get(id)?.timer);
@@ -272,6 +279,15 @@ export class Alarms {
 /** Whether a finding says that records were, or may have been, altered. What is not known to be harmless does. */
 export function isTamper(code: string): boolean {
   return !WARNINGS.has(code);
+}
+
+/** Whether a finding says no more than a known one: the same place, or an end of the ledger that has moved on since. */
+function isSame(
+  known: { code: string; seq?: number },
+  { code, seq }: { code: string; seq?: number },
+): boolean {
+  if (known.code !== code) return false;
+  return known.seq === seq || (END_CODES.has(code) && (known.seq ?? 0) <= (seq ?? 0));
 }
 
 function seqOf({ code, at }: AlarmEvent): { code: string; seq?: number } {

@@ -49,6 +49,10 @@ interface Place extends AnchorStatus {
   note: string | undefined;
   /** Nothing is written before a first check. */
   isChecked: boolean;
+  /** It was read at the last check. */
+  isRead: boolean;
+  /** What was found there, until it is read and well. */
+  finding: PlaceFinding | undefined;
 }
 
 export class AnchorKeeper {
@@ -68,6 +72,8 @@ export class AnchorKeeper {
       problem: undefined,
       note: undefined,
       isChecked: false,
+      isRead: false,
+      finding: undefined,
     }));
   }
 
@@ -81,7 +87,10 @@ export class AnchorKeeper {
     return Math.max(0, ...this.#places.map(({ size }) => size ?? 0));
   }
 
-  /** Reads every anchor and checks the ledger against it. The first finding; all of them go to `onFinding`. */
+  /**
+   * Reads every anchor and checks the ledger against it. The first finding; all of them go to `onFinding`. One that cannot
+   * be read is none, unless it had one before.
+   */
   async check(): Promise<Finding | undefined> {
     return this.#inTurn(async () => {
       const keys = await this.#options.keys();
@@ -92,7 +101,8 @@ export class AnchorKeeper {
         const finding = await this.#found(found);
         first ??= finding;
       }
-      if (!first) await this.#options.mark?.clear();
+      // Of one that cannot be read now nothing is known, and so nothing is over.
+      if (!first && this.#places.every(({ isRead }) => isRead)) await this.#options.mark?.clear();
       return first;
     });
   }
@@ -119,9 +129,20 @@ export class AnchorKeeper {
     try {
       note = await place.anchor.read();
     } catch (cause) {
+      place.isRead = false;
       this.#report(place, cause);
-      return undefined;
+      return place.finding;
     }
+    place.isRead = true;
+    place.finding = await this.#judge(place, note, keys);
+    return place.finding;
+  }
+
+  async #judge(
+    place: Place,
+    note: string | undefined,
+    keys: readonly LogKey[],
+  ): Promise<PlaceFinding | undefined> {
     if (note === undefined) {
       place.isChecked = true;
       // An anchor that this process saw before and that is gone was taken away.

@@ -25,6 +25,8 @@ export class AnchorMark {
   readonly #tree: Pick<TreeStore, "size" | "leafHashes">;
   #mark: Mark | undefined;
   #isRead = false;
+  /** The file says what is known here. Not after a write that failed, as on a full disk. */
+  #isSaved = true;
   /** This process made the mark, so it told, too. */
   #isOwn = false;
   /** One write at a time. */
@@ -70,7 +72,10 @@ export class AnchorMark {
       const mark = await this.#read();
       if (!mark || !(mark.isTold || this.#isOwn)) return;
       const size = await this.#tree.size();
-      if (size <= mark.size) return;
+      if (size <= mark.size) {
+        if (!this.#isSaved) await this.#write(mark);
+        return;
+      }
       const hash = await this.#hashAt(size);
       if (hash && (await this.#goesOn(mark, size))) await this.#write({ ...mark, size, hash });
     });
@@ -124,7 +129,9 @@ export class AnchorMark {
 
   async #write(mark: Mark): Promise<void> {
     this.#mark = mark;
+    this.#isSaved = false;
     await writeDurably(this.#file, `${JSON.stringify({ ...mark, hash: encodeBase64(mark.hash) })}\n`);
+    this.#isSaved = true;
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -187,11 +187,30 @@ describe("what a verifier holds against a pack", () => {
     });
   });
 
-  test("an earlier checkpoint that no trusted key signed", async () => {
-    const stranger = Published.of(3);
-    expect(await codesOf(whole, { earlier: stranger.checkpoints[0]?.note })).toEqual([
-      "checkpoint_untrusted",
-    ]);
+  test("what was given as an earlier checkpoint and is none of this ledger: nothing is said against the pack", async () => {
+    const own = earlier(255);
+    const [{ note: strange } = { note: "" }] = Published.of(3).checkpoints;
+    for (const [given, why] of [
+      ["garbage", "no checkpoint (the note has no empty line"],
+      [own.slice(0, -1), "no checkpoint (the note has no signature, or its last line is not ended)"],
+      [
+        own.replaceAll(ORIGIN, "elsewhere.example/main"),
+        `is of the ledger elsewhere.example/main, and this is ${ORIGIN}`,
+      ],
+      [
+        own.replace(/\n.(?=.{42}=\n\n)/, (start) => (start === "\nA" ? "\nB" : "\nA")),
+        "has no good signature by a key that this ledger had then",
+      ],
+      [strange, "another ledger of the same name, or it was rewritten with another key"],
+    ] as const) {
+      const report = await ledger.verify(whole, { earlier: given });
+      expect(report).toMatchObject({ ok: false, judgement: "not_compared", earlier: undefined });
+      expect(report.findings).toEqual([
+        { code: "earlier_not_compared", detail: expect.stringContaining(why) },
+      ]);
+    }
+    const bad = await changeText(whole, nameOf("entries", 0), (text) => text.replace(/.\n/, "\n"));
+    expect(await ledger.verify(bad, { earlier: strange })).toMatchObject({ judgement: "broken" });
   });
 
   test("fewer witnesses than it asks for", async () => {

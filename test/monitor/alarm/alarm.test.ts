@@ -113,6 +113,41 @@ test("acknowledged by an entry; what is still found is known, what was mended an
   await expect(alarms.acknowledge(id, "operator")).rejects.toThrow(RangeError);
 });
 
+test.each(["entries_lost", "checkpoint_ahead"])(
+  "where the ledger ends moves on with every entry: %s further up is the same, further down is news",
+  async (code) => {
+    const { alarms } = make();
+    const places = () => alarms.open.map(({ seq }) => seq);
+    for (const seq of [20, 21, 30, 19]) alarms.raise({ code, seq, detail: "cut off" });
+    expect(places()).toEqual([20, 19]);
+    for (const { id } of alarms.open) await alarms.acknowledge(id, "operator");
+    for (const seq of [19, 20, 500]) alarms.raise({ code, seq, detail: "cut off" });
+    expect(places()).toEqual([]);
+    alarms.raise({ code, seq: 18, detail: "cut off again" });
+    expect(places()).toEqual([18]);
+    // After a restart too; and what was mended in between is news wherever it ends.
+    const later = make().alarms;
+    later.apply({ name: "alarm-acknowledged", alarm: "a", code, at: 20, by: "operator" });
+    later.raise({ code, seq: 25, detail: "cut off" });
+    expect(later.open).toEqual([]);
+    later.forget((known) => known.code === code);
+    later.raise({ code, seq: 25, detail: "cut off" });
+    expect(later.open).toHaveLength(1);
+  },
+);
+
+test("of two instances that saw the same end, the one that recorded first speaks for both", async () => {
+  const mute = async () => {
+    throw new Error("this instance cannot write");
+  };
+  const { alarms } = make({ record: mute });
+  // The other's alarm was an entry, so the ledger ends one further up.
+  alarms.raise({ code: "entries_lost", seq: 21, detail: "cut off" });
+  await alarms.settled();
+  alarms.apply({ name: "alarm-raised", alarm: "theirs", code: "entries_lost", at: 20 });
+  expect(alarms.open.map(({ id }) => id)).toEqual(["theirs"]);
+});
+
 test("what was acknowledged is counted if it says that records were altered", async () => {
   const { alarms } = make();
   alarms.raise(TAMPERED);

@@ -11,6 +11,8 @@ import { parse, stringify } from "yaml";
 import { tamperDemo } from "../../../src/cli/demo/demoTamper.ts";
 import { registerDoctor } from "../../../src/cli/doctor/doctor.ts";
 import { acknowledgeAlarms, describeResumption } from "../../../src/cli/doctor/doctorAcknowledge.ts";
+import { checkHistory } from "../../../src/cli/doctor/doctorLedger.ts";
+import { loadConfig } from "../../../src/config/load.ts";
 import { saveKey } from "../../../src/keys/keyFile.ts";
 import { formatPinnedJwk, formatPrivateJwk, generateKey } from "../../../src/keys/signer.ts";
 import { generateTokenKey } from "../../../src/keys/tokenKey.ts";
@@ -94,6 +96,35 @@ test("one alarm by its id, then all that are open; each by an entry, and nothing
   expect((await doctor("--acknowledge", "--config", config)).out).toBe("No alarm is open.\n");
   expect(JSON.parse((await doctor("--acknowledge", "--config", config, "--json")).out)).toEqual([]);
   expect(await copy.query("SELECT count(*) AS n FROM entry")).toEqual([row]);
+});
+
+test("no checkpoint is signed while an anchor holds what the ledger does not continue: that is said until one is", async () => {
+  const config = join(dir, "scimseal.yaml");
+  const { ledgers } = await loadConfig(config, { secrets: "deferred" });
+  const ledger = ledgers[LEDGER] ?? expect.fail("no ledger");
+  const checks = async () => {
+    const address = { connectionString: copy.url("reader"), requireSync: [] };
+    const all = await checkHistory(LEDGER, ledger, address, (command) => command);
+    return all.filter(({ name }) => name === `ledger ${LEDGER}: checkpoints`);
+  };
+  await raise(3);
+  expect((await doctor("--acknowledge", "--config", config)).out).not.toContain("checkpoint");
+  expect(await checks()).toEqual([]);
+  const event = formatRaised({ id: newUuid(), code: "anchor_ahead" });
+  await copy.write((writer) => writer.append({ body: { type: "event", event }, attachments: [] }));
+  const { out } = await doctor("--acknowledge", "--config", config);
+  expect(out).toContain(
+    "No checkpoint is signed while anchor_ahead is found, so nothing that is written now",
+  );
+  expect(await checks()).toEqual([
+    expect.objectContaining({
+      status: "warn",
+      detail: expect.stringMatching(/^none was signed since anchor_ahead was acknowledged \(20.*Z\): what/),
+      remedy: expect.stringContaining(`stop all instances, move ${LEDGER}.checkpoint away`),
+    }),
+  ]);
+  await publish(copy, []);
+  expect(await checks()).toEqual([]);
 });
 
 test.each([

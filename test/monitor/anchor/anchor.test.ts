@@ -1,7 +1,7 @@
 // Anchors of all kinds against real ledgers: what they keep, how durably, and that a database which was set back, cut or
 // rewritten does not pass and does not wipe out the note that tells of it.
 
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -374,6 +374,62 @@ test("after a cut that was told, only what follows from it is the same finding",
   small.note = kept(10).note;
   const cut = await look();
   expect([cut.codes, cut.news]).toEqual([["anchor_mismatch", "anchor_mismatch"], 1]);
+});
+
+test("an anchor that is away has not changed its mind: what was found there stands until it is seen to be well", async () => {
+  const dir = await mkdtemp(join(directory, "away-"));
+  const tree = memoryTree(20).tree;
+  const far = memoryAnchor("far", kept(30).note);
+  const news: string[] = [];
+  const start = () => {
+    const mark = new AnchorMark(join(dir, "mark.json"), tree);
+    const keeper = new AnchorKeeper({
+      anchors: [memoryAnchor("near", kept(10).note), far],
+      tree,
+      keys: async () => [keyOf(signer)],
+      now: () => 1_000,
+      log: quiet,
+      onFinding: () => {},
+      mark,
+      onNews: () => news.push("news"),
+    });
+    return { keeper, mark };
+  };
+  const { keeper, mark } = start();
+  expect(await keeper.check()).toMatchObject({ code: "anchor_ahead" });
+  await mark.told();
+  far.isAway = true;
+  expect(await keeper.check()).toMatchObject({ code: "anchor_ahead" });
+  // After a restart nothing is known of it, and so nothing is forgotten either.
+  const later = start();
+  expect(await later.keeper.check()).toBeUndefined();
+  far.isAway = false;
+  expect(await later.keeper.check()).toMatchObject({ code: "anchor_ahead" });
+  expect(news).toEqual(["news"]);
+  far.note = kept(20).note;
+  expect(await later.keeper.check()).toBeUndefined();
+  await expect(readFile(join(dir, "mark.json"))).rejects.toThrow("ENOENT");
+});
+
+test("how far it reaches that could not be written is written when it can be, though nothing was added", async () => {
+  const dir = await mkdtemp(join(directory, "full-"));
+  const file = join(dir, "mark.json");
+  let tree = memoryTree(20).tree;
+  const mark = new AnchorMark(file, {
+    size: () => tree.size(),
+    leafHashes: (from, to) => tree.leafHashes(from, to),
+  });
+  const sizeKept = async () => JSON.parse(await readFile(file, "utf8")).size;
+  expect(await mark.isNews()).toBe(true);
+  await mark.told();
+  tree = memoryTree(30).tree;
+  // As on a full disk.
+  await mkdir(`${file}.tmp`);
+  await expect(mark.follow()).rejects.toThrow("EISDIR");
+  expect(await sizeKept()).toBe(20);
+  await rmdir(`${file}.tmp`);
+  await mark.follow();
+  expect(await sizeKept()).toBe(30);
 });
 
 /** The first leaves of `memoryTree`, and others after them. */
