@@ -94,11 +94,11 @@ export async function describeResumption(
   return `${await describeWrites(config, done, waitMs)}${describeCheckpoints(done)}`;
 }
 
-/** Writes go on, and what protects them does not. */
+/** Writes go on, and what protects them does not. An instance that publishes already goes on with the tree it knows. */
 function describeCheckpoints(done: readonly Acknowledged[]): string {
   const found = done.find(({ code }) => stopsCheckpoints(code));
   return found
-    ? `No checkpoint is signed while ${found.code} is found, so nothing that is written now is anchored: ${commandName()} doctor says what to do.\n`
+    ? `While ${found.code} is found, an instance that starts signs no checkpoint, and what is written then is not anchored: ${commandName()} doctor says when that is so, and what to do.\n`
     : "";
 }
 

@@ -62,7 +62,7 @@ export async function checkHistory(
   ];
 }
 
-/** Whether no checkpoint is signed while this is found, acknowledged or not. */
+/** Whether an instance that starts signs no checkpoint while this is found, acknowledged or not. */
 export function stopsCheckpoints(code: string): boolean {
   return code.startsWith("anchor_") || code.startsWith("checkpoint_") || PUBLISHER_CODES.has(code);
 }

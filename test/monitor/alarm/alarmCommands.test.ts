@@ -114,7 +114,7 @@ test("no checkpoint is signed while an anchor holds what the ledger does not con
   await copy.write((writer) => writer.append({ body: { type: "event", event }, attachments: [] }));
   const { out } = await doctor("--acknowledge", "--config", config);
   expect(out).toContain(
-    "No checkpoint is signed while anchor_ahead is found, so nothing that is written now",
+    "While anchor_ahead is found, an instance that starts signs no checkpoint, and what is written then is not anchored",
   );
   expect(await checks()).toEqual([
     expect.objectContaining({
