@@ -87,6 +87,7 @@ export async function makePublished(
   });
   const accounts = new AccountReader(name, address, {
     opener: { version: indexVersion(key.id), token: key.token, open: key.open, recordedIds: (id) => [id] },
+    attachments: testOpener(origin),
     connections: 2,
     timeoutMs: 5_000,
   });

@@ -154,6 +154,8 @@ export class TestDesk {
       ...options,
     });
     onTestFinished(() => context.close());
+    // Less than a test has, so that what is waited for in vain is named.
+    context.setDefaultTimeout(20_000);
     const page = await context.newPage();
     const problems: string[] = [];
     page.on("console", (message) => {

@@ -3,12 +3,8 @@
 import type { Server } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { operations } from "../../../src/audit/api.ts";
-import { indexVersion } from "../../../src/indexer/indexer.ts";
-import { createIndexKey } from "../../../src/keys/indexKey.ts";
-import { AccountReader } from "../../../src/storage/accounts/accountReader.ts";
 import { intentOf, outcomeOf, pass } from "../../indexer/indexHarness.ts";
 import { dropDatabase, makeDatabase, type TestDatabase } from "../../storage/writerHarness.ts";
-import { testOpener, testSealingKey } from "../../support/sealing.ts";
 import { get, serve } from "../harness.ts";
 import { group, join, leave, makeSearched, type SearchedLedger } from "../search/searchLedger.ts";
 
@@ -17,7 +13,6 @@ const BULK = ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"];
 let database: TestDatabase;
 let ledger: SearchedLedger;
 let server: Server;
-let accounts: AccountReader;
 /** Entries before each account's create, and the seq of its request and its outcome. */
 const createdAt = new Map<string, { opened: number; closed: number }>();
 
@@ -53,22 +48,10 @@ beforeAll(async () => {
     for (const id of ["bulk-201", "bulk-200"]) createdAt.set(id, { opened: intent.seq, closed: outcome.seq });
   });
   await ledger.index();
-  const key = createIndexKey(testSealingKey(ledger.origin).derive);
-  accounts = new AccountReader(
-    ledger.name,
-    { connectionString: database.urls.reader, requireSync: [] },
-    {
-      opener: { version: indexVersion(key.id), token: key.token, open: key.open, recordedIds: (id) => [id] },
-      attachments: testOpener(ledger.origin),
-      connections: 2,
-      timeoutMs: 5_000,
-    },
-  );
-  Object.assign(ledger.audit, { accounts });
   server = serve([ledger]).server;
 });
 afterAll(async () => {
-  await Promise.all([accounts.close(), ledger.close()]);
+  await ledger.close();
   await dropDatabase(database);
 });
 
@@ -121,6 +104,7 @@ test("a group that was not made yet has no members, and no others that the ledge
 });
 
 test("what is not told of the whole history is not told: of a history that is cut, nobody knows", async () => {
+  const { accounts } = ledger.audit;
   const transactionsOf = accounts.transactionsOf.bind(accounts);
   // As if so many had come since that the first are not looked at.
   accounts.transactionsOf = async (account, limit) => (await transactionsOf(account, limit)).slice(1);

@@ -4,12 +4,8 @@
 import type { Server } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { operations } from "../../../src/audit/api.ts";
-import { indexVersion } from "../../../src/indexer/indexer.ts";
-import { createIndexKey } from "../../../src/keys/indexKey.ts";
-import { AccountReader } from "../../../src/storage/accounts/accountReader.ts";
 import { pass } from "../../indexer/indexHarness.ts";
 import { dropDatabase, makeDatabase, type TestDatabase } from "../../storage/writerHarness.ts";
-import { testOpener, testSealingKey } from "../../support/sealing.ts";
 import { get, serve } from "../harness.ts";
 import { join, leave, makeSearched, refuse, type SearchedLedger } from "../search/searchLedger.ts";
 
@@ -20,7 +16,6 @@ const MANY = 300;
 let database: TestDatabase;
 let ledger: SearchedLedger;
 let server: Server;
-let accounts: AccountReader;
 
 const patch = (...Operations: object[]) => ({
   schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
@@ -85,22 +80,10 @@ beforeAll(async () => {
     await refuse(writer);
   });
   await ledger.index();
-  const key = createIndexKey(testSealingKey(ledger.origin).derive);
-  accounts = new AccountReader(
-    ledger.name,
-    { connectionString: database.urls.reader, requireSync: [] },
-    {
-      opener: { version: indexVersion(key.id), token: key.token, open: key.open, recordedIds: (id) => [id] },
-      attachments: testOpener(ledger.origin),
-      connections: 2,
-      timeoutMs: 5_000,
-    },
-  );
-  Object.assign(ledger.audit, { accounts });
   server = serve([ledger]).server;
 });
 afterAll(async () => {
-  await Promise.all([accounts.close(), ledger.close()]);
+  await ledger.close();
   await dropDatabase(database);
 });
 

@@ -4,13 +4,9 @@
 import type { Server } from "node:http";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { operations } from "../../../src/audit/api.ts";
-import { indexVersion } from "../../../src/indexer/indexer.ts";
-import { createIndexKey } from "../../../src/keys/indexKey.ts";
-import { AccountReader } from "../../../src/storage/accounts/accountReader.ts";
 import { IndexNotReadyError } from "../../../src/storage/search/indexSession.ts";
 import { pass } from "../../indexer/indexHarness.ts";
 import { dropDatabase, makeDatabase, type TestDatabase } from "../../storage/writerHarness.ts";
-import { testOpener, testSealingKey } from "../../support/sealing.ts";
 import { get, serve } from "../harness.ts";
 import { group, join, makeSearched, type SearchedLedger } from "../search/searchLedger.ts";
 
@@ -19,7 +15,6 @@ const SCHEMAS = ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"];
 let database: TestDatabase;
 let ledger: SearchedLedger;
 let server: Server;
-let accounts: AccountReader;
 let few: string;
 let many: string;
 
@@ -58,22 +53,10 @@ beforeAll(async () => {
     });
   });
   await ledger.index();
-  const key = createIndexKey(testSealingKey(ledger.origin).derive);
-  accounts = new AccountReader(
-    ledger.name,
-    { connectionString: database.urls.reader, requireSync: [] },
-    {
-      opener: { version: indexVersion(key.id), token: key.token, open: key.open, recordedIds: (id) => [id] },
-      attachments: testOpener(ledger.origin),
-      connections: 2,
-      timeoutMs: 5_000,
-    },
-  );
-  Object.assign(ledger.audit, { accounts });
   server = serve([ledger]).server;
 });
 afterAll(async () => {
-  await Promise.all([accounts.close(), ledger.close()]);
+  await ledger.close();
   await dropDatabase(database);
 });
 
@@ -95,7 +78,7 @@ test("a Bulk of more operations than a leaf holds has their names where they are
 });
 
 test("a Bulk is shown without names while the index cannot be asked", async () => {
-  const asked = vi.spyOn(accounts, "namesOf").mockRejectedValue(new IndexNotReadyError("made anew"));
+  const asked = vi.spyOn(ledger.audit.accounts, "namesOf").mockRejectedValue(new IndexNotReadyError("made anew"));
   const { state, names } = await transaction(few);
   asked.mockRestore();
   expect([state, names]).toEqual(["closed", {}]);
