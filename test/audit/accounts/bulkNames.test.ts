@@ -78,7 +78,9 @@ test("a Bulk of more operations than a leaf holds has their names where they are
 });
 
 test("a Bulk is shown without names while the index cannot be asked", async () => {
-  const asked = vi.spyOn(ledger.audit.accounts, "namesOf").mockRejectedValue(new IndexNotReadyError("made anew"));
+  const asked = vi
+    .spyOn(ledger.audit.accounts, "namesOf")
+    .mockRejectedValue(new IndexNotReadyError("made anew"));
   const { state, names } = await transaction(few);
   asked.mockRestore();
   expect([state, names]).toEqual(["closed", {}]);
