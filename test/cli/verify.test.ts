@@ -241,8 +241,14 @@ describe("without the entries' signatures", () => {
     await ledger.tamper(
       `${statement.replaceAll("$", ledger.schema)}; UPDATE ${ledger.schema}.entry SET leaf = left(leaf, -86) || repeat('A', 86) WHERE seq = (SELECT max(seq) FROM ${ledger.schema}.entry)`,
     );
-    const { status, codes } = await verifyJson("--config", ledger.configFile, "--no-signatures");
-    expect([status, codes.length > 0]).toEqual([1, true]);
+    // Whatever else is brought to it.
+    const own = await readFile(await saveCheckpoint(ledger, database, 41), "utf8");
+    const foreign = join(ledger.dir, "foreign");
+    await writeFile(foreign, own.replaceAll(ledger.origin, "elsewhere.example/main"));
+    for (const given of [[], ["--checkpoint", foreign]]) {
+      const { status, codes } = await verifyJson("--config", ledger.configFile, "--no-signatures", ...given);
+      expect([status, codes.length > 0]).toEqual([1, true]);
+    }
   });
 
   test("nothing is said where no checkpoint speaks, and of what has no tree", async () => {

@@ -90,7 +90,10 @@ export function describeLinks(report: LinkReport): string {
     : findings.length > 0
       ? broken
       : `Apart from that nothing was found: ${good}`;
-  const stands = `For entries 0 to ${vouchedFor - 1} the signature of a checkpoint stands. NOT CHECKED: attachments and outcomes.\n`;
+  const stands =
+    vouchedFor === 0
+      ? "NOT CHECKED: signatures, attachments and outcomes.\n"
+      : `For entries 0 to ${vouchedFor - 1} the signature of a checkpoint stands. NOT CHECKED: attachments and outcomes.\n`;
   return `${describeFindings(findings)}${describeNotCompared(report)}${verdict}${findings.length === 0 ? stands : ""}${describeTree(report)}`;
 }
 
