@@ -11,7 +11,7 @@ export function createAttachmentSealer(): AttachmentSealer {
       ...(attachments.length > 0 && {
         content: Buffer.concat(attachments.flatMap(({ salt, content }) => [salt, content])),
       }),
-      keys: [],
+      blocks: [],
       accounts: [],
     }),
     closed() {},

@@ -19,37 +19,45 @@ import {
 } from "../ledger/sealedAttachment.ts";
 import type { AttachmentOpener } from "../ledger/sealing.ts";
 import { dataKeyId } from "./attachmentSeal.ts";
-import { SealError, type SealingKey } from "./sealingKey.ts";
+import { DATA_KEY_BYTES, SealError, type SealingKey } from "./sealingKey.ts";
 
 /** An opener of one ledger's attachments. */
 export function createAttachmentOpener(sealingKey: SealingKey, origin: string): AttachmentOpener {
   return {
     begin(contents) {
-      const keys = new Map<string, KeyObject | undefined>();
+      /** The keys of a row, joined, by its id; undefined while nobody gave them, or where they cannot be unwrapped. */
+      const rows = new Map<string, Uint8Array | undefined>();
+      const keys = new Map<string, KeyObject>();
       const parsed = new Map<Uint8Array, Sealed>();
-      const missing = new Map<string, Uint8Array>();
+      const missing: Uint8Array[] = [];
       for (const content of contents) {
         const sealed = parseSealed(content);
         if (!sealed) continue;
         parsed.set(content, sealed);
-        for (const { keyId } of sealed.parts) {
-          const id = idText(keyId);
-          if (keys.has(id)) continue;
-          keys.set(id, undefined);
-          missing.set(id, keyId);
+        for (const { blockId } of sealed.parts) {
+          const id = idText(blockId);
+          if (rows.has(id)) continue;
+          rows.set(id, undefined);
+          missing.push(blockId);
         }
       }
+      const keyOf = ({ blockId, slot, keyId }: SealedPart): KeyObject | undefined => {
+        const place = `${idText(keyId)}${slot}${idText(blockId)}`;
+        const key = keys.get(place) ?? takeKey(rows.get(idText(blockId)), slot, keyId);
+        if (key) keys.set(place, key);
+        return key;
+      };
       /** The plaintexts of the parts, joined; or why there are none. */
       const openParts = (
         content: Uint8Array,
-        version: Sealed["version"],
+        isTogether: boolean,
         placeOf: (part: number, parts: number) => string,
       ): Uint8Array | string => {
         const sealed = parsed.get(content);
-        if (sealed?.version !== version) return "it is not sealed as it should be";
+        if (!sealed || sealed.version > 1 !== isTogether) return "it is not sealed as it should be";
         const plain: Uint8Array[] = [];
         for (const [i, part] of sealed.parts.entries()) {
-          const secret = keys.get(idText(part.keyId));
+          const secret = keyOf(part);
           if (!secret) return "its data key is not there, or not under this sealing key";
           const bytes = decrypt(secret, part, placeOf(i, sealed.parts.length));
           if (!bytes) return "it was changed, or sealed for another place";
@@ -59,19 +67,18 @@ export function createAttachmentOpener(sealingKey: SealingKey, origin: string): 
         return plain.length === 1 && only ? only : Buffer.concat(plain);
       };
       return {
-        missing: [...missing.values()],
+        missing,
         add({ id, wrapped }) {
-          const secret = unwrap(sealingKey, id, wrapped);
-          if (secret) keys.set(idText(id), secret);
+          rows.set(idText(id), unwrap(sealingKey, id, wrapped));
         },
         openAll(entryId, named, content) {
           const entry = sealedEntry(origin, entryId, named);
-          const plain = openParts(content, 2, (i, n) => sealedPlace(entry, i, n));
+          const plain = openParts(content, true, (i, n) => sealedPlace(entry, i, n));
           if (typeof plain === "string") return plain;
           return takeApart(plain, named) ?? "it does not hold what the leaf names";
         },
         openOne(entryId, name, content) {
-          const plain = openParts(content, 1, (i, n) => sealedPlaceOfOne(origin, entryId, name, i, n));
+          const plain = openParts(content, false, (i, n) => sealedPlaceOfOne(origin, entryId, name, i, n));
           if (typeof plain === "string") return plain;
           if (plain.length < SALT_BYTES) return "it has no salt";
           return { name, salt: plain.subarray(0, SALT_BYTES), content: plain.subarray(SALT_BYTES) };
@@ -81,15 +88,20 @@ export function createAttachmentOpener(sealingKey: SealingKey, origin: string): 
   };
 }
 
-function unwrap(sealingKey: SealingKey, id: Uint8Array, wrapped: Uint8Array): KeyObject | undefined {
+function unwrap(sealingKey: SealingKey, id: Uint8Array, wrapped: Uint8Array): Uint8Array | undefined {
   try {
-    const dataKey = sealingKey.unwrap(wrapped, id);
-    // The id commits to the key: a part must not open under two keys to two texts.
-    return Buffer.compare(dataKeyId(dataKey), id) === 0 ? createSecretKey(dataKey) : undefined;
+    return sealingKey.unwrap(wrapped, id);
   } catch (cause) {
     if (cause instanceof SealError) return undefined;
     throw cause;
   }
+}
+
+/** The id commits to the key: a part must not open under two keys to two texts. */
+function takeKey(joined: Uint8Array | undefined, slot: number, id: Uint8Array): KeyObject | undefined {
+  const bytes = joined?.subarray(slot * DATA_KEY_BYTES, (slot + 1) * DATA_KEY_BYTES);
+  if (bytes?.length !== DATA_KEY_BYTES) return undefined;
+  return Buffer.compare(dataKeyId(bytes), id) === 0 ? createSecretKey(bytes) : undefined;
 }
 
 function decrypt(secret: KeyObject, part: SealedPart, place: string): Uint8Array | undefined {

@@ -1,6 +1,7 @@
 /**
  * Seals the attachments of an entry together, under the data key of the account that it is about; a Bulk's operations each
- * under their own. Together, because a cipher object costs more than what it enciphers, and a row more than its bytes.
+ * under their own. Together, because a cipher object costs more than what it enciphers, and a row more than its bytes; for
+ * the same reason data keys are made and wrapped by the block.
  *
  * The write path never reads the database: an account gets a data key when this process first meets it, so that one
  * account may have several (one for each run, and after the cache let go of it). A create is sealed under a fresh key,
@@ -9,7 +10,10 @@
  */
 import { createCipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import {
+  BLOCK_ID_BYTES,
+  formatKeyPlace,
   KEY_ID_BYTES,
+  KEY_PLACE_BYTES,
   NONCE_BYTES,
   PART_BYTES,
   SEAL_HEAD_BYTES,
@@ -21,7 +25,7 @@ import {
 import type {
   AccountKeyRow,
   AttachmentSealer,
-  DataKeyRow,
+  KeyBlockRow,
   SealedEntry,
   SealingTask,
   SealSubject,
@@ -30,29 +34,35 @@ import { RecentMap } from "../recentMap.ts";
 import { createMac, type Mac } from "./hmac.ts";
 import { DATA_KEY_BYTES, type SealingKey } from "./sealingKey.ts";
 
-interface DataKey extends DataKeyRow {
+interface DataKey {
+  readonly block: KeyBlockRow;
+  /** Which of the block's keys, from 0. */
+  readonly slot: number;
+  readonly id: Uint8Array;
   readonly bytes: Uint8Array;
   /** A key object: with bare bytes each cipher takes ten times as long to make. */
   readonly secret: KeyObject;
 }
 
 /**
- * What is remembered of an account. While its key or its row may not be in the ledger, both; afterwards the key's id and
- * bytes as one text: objects outside of the engine's heap by the ten thousand would be looked at by each of its collections
+ * What is remembered of an account. While its key or its row may not be in the ledger, both; afterwards the key, its place
+ * and its id as one text: objects outside of the engine's heap by the ten thousand would be looked at by each of its collections
  * of garbage, which made a tenth of what a write costs.
  */
 type Held = { readonly key: DataKey; readonly row: AccountKeyRow | undefined } | string;
 
 /** The key of a transaction or of one operation, and whom it is for as far as is known. */
-interface Slot {
+interface Owner {
   readonly key: DataKey;
   readonly type: string;
   account: string | undefined;
+  /** That the key is the account's; undefined: the ledger has that already. */
+  row: AccountKeyRow | undefined;
 }
 
 interface Scope {
-  readonly main: Slot;
-  readonly operations: Map<number, Slot>;
+  readonly main: Owner;
+  readonly operations: Map<number, Owner>;
   readonly subjects: readonly (SealSubject | undefined)[];
   readonly accounts: Set<AccountKeyRow>;
 }
@@ -64,8 +74,8 @@ interface Part {
   end: number;
 }
 
-/** Data keys that are made at once. */
-const SPARE_KEYS = 16;
+/** Data keys of a block: enough that a key costs next to no row and no cipher of its own. */
+const BLOCK_KEYS = 16;
 /** Accounts of which the key object is kept too: those that change again and again within seconds. */
 const HOT_ACCOUNTS = 256;
 /** Accounts whose key is remembered, at least; of further ones those that were met lately. */
@@ -76,9 +86,9 @@ const DIGEST_BYTES = 16;
 const CIPHER = "aes-256-gcm";
 const OPTIONS = { authTagLength: TAG_BYTES };
 const NO_BYTES = new Uint8Array(0);
-const NOTHING: SealedEntry = { keys: [], accounts: [] };
+const NOTHING: SealedEntry = { blocks: [], accounts: [] };
 
-/** A data key's name and commitment: no two keys have the same, so that a part opens under one key only. */
+/** A data key's id, which commits to it: no two keys have the same, so that a part opens under one key only. */
 export function dataKeyId(dataKey: Uint8Array): Buffer {
   return Buffer.from(createMac(dataKey)("scimseal data key", "binary"), "latin1");
 }
@@ -117,19 +127,16 @@ class Sealer implements AttachmentSealer {
     const parts = this.#partsOf(scope, connector, attachments);
     const named = attachments.map(({ name, content }) => ({ name, size: content.length }));
     const content = this.#sealParts(sealedEntry(this.#origin, entryId, named), join(attachments), parts);
-    const keys = new Set(parts.map(({ key }) => key));
-    return { content, keys: [...keys], accounts: [...scope.accounts] };
+    const blocks = new Set(parts.map(({ key }) => key.block));
+    return { content, blocks: [...blocks], accounts: [...scope.accounts] };
   }
 
   closed(txn: string): void {
     const scope = this.#open.get(txn);
     if (!scope) return;
     this.#open.delete(txn);
-    for (const { account } of [scope.main, ...scope.operations.values()]) {
-      const held = account === undefined ? undefined : this.#accounts.get(account);
-      if (account === undefined || held === undefined || typeof held === "string") continue;
-      const { key, row } = held;
-      if (!key.isStored || row?.isStored === false) continue;
+    for (const { key, account, row } of [scope.main, ...scope.operations.values()]) {
+      if (account === undefined || !key.block.isStored || row?.isStored === false) continue;
       this.#accounts.set(account, formatKey(key));
       this.#hot.set(account, key);
     }
@@ -152,9 +159,9 @@ class Sealer implements AttachmentSealer {
     if (!known && type === "request" && txn !== undefined) this.#open.set(txn, scope);
     if (known && type === "response") {
       if (subject?.resourceId !== undefined) this.#bind(scope, scope.main, connector, subject.resourceId);
-      for (const [index, slot] of scope.operations) {
+      for (const [index, owner] of scope.operations) {
         const id = operations?.[index]?.resourceId;
-        if (id !== undefined) this.#bind(scope, slot, connector, id);
+        if (id !== undefined) this.#bind(scope, owner, connector, id);
       }
     }
     return scope;
@@ -166,17 +173,18 @@ class Sealer implements AttachmentSealer {
     subjects: readonly (SealSubject | undefined)[],
   ): Scope {
     const accounts = new Set<AccountKeyRow>();
-    const main = this.#slotFor(connector, subject, accounts);
+    const main = this.#ownerFor(connector, subject, accounts);
     return { main, operations: new Map(), subjects, accounts };
   }
 
-  #slotFor(connector: string, subject: SealSubject | undefined, accounts: Set<AccountKeyRow>): Slot {
+  #ownerFor(connector: string, subject: SealSubject | undefined, accounts: Set<AccountKeyRow>): Owner {
     const { resourceType = "", resourceId } = subject ?? {};
-    if (resourceId === undefined) return { key: this.#newKey(), type: resourceType, account: undefined };
+    if (resourceId === undefined)
+      return { key: this.#newKey(), type: resourceType, account: undefined, row: undefined };
     const account = nameOf(connector, resourceType, resourceId);
     const { key, row } = this.#heldFor(account);
     if (row?.isStored === false) accounts.add(row);
-    return { key, type: resourceType, account };
+    return { key, type: resourceType, account, row };
   }
 
   #heldFor(account: string): Exclude<Held, string> {
@@ -196,29 +204,28 @@ class Sealer implements AttachmentSealer {
     return { key, row: this.#accountRow(account, key) };
   }
 
-  /** The answer says whose key it was. */
-  #bind(scope: Scope, slot: Slot, connector: string, id: string): void {
-    const account = nameOf(connector, slot.type, id);
-    if (slot.account === account) return;
-    slot.account = account;
-    const row = this.#accountRow(account, slot.key);
-    scope.accounts.add(row);
-    if (!this.#accounts.has(account)) this.#accounts.set(account, { key: slot.key, row });
+  /** The answer says whose key it was. Remembered once the ledger has it: a change before that gets another key. */
+  #bind(scope: Scope, owner: Owner, connector: string, id: string): void {
+    const account = nameOf(connector, owner.type, id);
+    if (owner.account === account) return;
+    owner.account = account;
+    owner.row = this.#accountRow(account, owner.key);
+    scope.accounts.add(owner.row);
   }
 
-  #slotOf(scope: Scope, connector: string, operation: number, hops = 0): Slot {
+  #ownerOf(scope: Scope, connector: string, operation: number, hops = 0): Owner {
     const known = scope.operations.get(operation);
     if (known) return known;
     const subject = scope.subjects[operation];
     // Not said whose it is: the transaction's.
     if (!subject) return scope.main;
     const { sameAs } = subject;
-    const slot =
+    const owner =
       subject.resourceId === undefined && sameAs !== undefined && sameAs !== operation && hops < 4
-        ? this.#slotOf(scope, connector, sameAs, hops + 1)
-        : this.#slotFor(connector, subject, scope.accounts);
-    scope.operations.set(operation, slot);
-    return slot;
+        ? this.#ownerOf(scope, connector, sameAs, hops + 1)
+        : this.#ownerFor(connector, subject, scope.accounts);
+    scope.operations.set(operation, owner);
+    return owner;
   }
 
   /** Whose bytes are where, without a gap: what is nobody's, and the salts, are the transaction's. */
@@ -236,7 +243,7 @@ class Sealer implements AttachmentSealer {
       begin += salt.length;
       for (const { start, end, operation } of spans) {
         if (begin + start < at || end <= start || end > content.length) continue;
-        const { key } = this.#slotOf(scope, connector, operation);
+        const { key } = this.#ownerOf(scope, connector, operation);
         upTo(begin + start, scope.main.key);
         upTo(begin + end, key);
       }
@@ -252,6 +259,7 @@ class Sealer implements AttachmentSealer {
     let at = out.writeUInt32BE(parts.length, 1);
     for (const [i, { key, start, end }] of parts.entries()) {
       const nonce = this.#randomBytes(NONCE_BYTES);
+      at = out.writeUInt8(key.slot, put(out, key.block.id, at));
       at = put(out, key.id, at);
       at = put(out, nonce, at);
       at = out.writeUInt32BE(end - start, at);
@@ -265,36 +273,51 @@ class Sealer implements AttachmentSealer {
   }
 
   #newKey(): DataKey {
-    // Some at a time: in a row each costs half of what it costs alone.
-    if (this.#spare.length === 0) for (let i = 0; i < SPARE_KEYS; i++) this.#spare.push(this.#makeKey());
-    return this.#spare.pop() ?? this.#makeKey();
+    for (;;) {
+      const spare = this.#spare.pop();
+      if (spare) return spare;
+      this.#spare.push(...this.#makeBlock());
+    }
   }
 
-  #makeKey(): DataKey {
-    const bytes = this.#randomBytes(DATA_KEY_BYTES);
-    const secret = createSecretKey(bytes);
-    const id = dataKeyId(bytes);
-    // Memory of its own: a slice would keep the whole pool alive that it is part of.
-    const wrapped = new Uint8Array(this.#sealingKey.wrap(bytes, id));
-    return { id, bytes, secret, wrapped, isStored: false };
+  #makeBlock(): DataKey[] {
+    const joined = this.#randomBytes(BLOCK_KEYS * DATA_KEY_BYTES);
+    const id = this.#randomBytes(BLOCK_ID_BYTES);
+    // Memory of their own: slices would keep the whole pools alive that they are parts of.
+    const wrapped = new Uint8Array(this.#sealingKey.wrap(joined, id));
+    const block = { id: new Uint8Array(id), wrapped, isStored: false };
+    return Array.from({ length: BLOCK_KEYS }, (_, slot) => {
+      const bytes = joined.subarray(slot * DATA_KEY_BYTES, (slot + 1) * DATA_KEY_BYTES);
+      return { block, slot, id: dataKeyId(bytes), bytes, secret: createSecretKey(bytes) };
+    });
   }
 
   #accountRow(account: string, key: DataKey): AccountKeyRow {
     const digest = this.#accountMac(account, "binary").slice(0, DIGEST_BYTES);
-    return { account: Buffer.from(digest, "latin1"), key: key.id, isStored: false };
+    return {
+      account: Buffer.from(digest, "latin1"),
+      key: formatKeyPlace(key.block.id, key.slot),
+      isStored: false,
+    };
   }
 }
 
-/** A key that the ledger has, as text: its id and its bytes. */
-function formatKey({ id, bytes }: DataKey): string {
-  return Buffer.concat([id, bytes]).toString("latin1");
+/** A key that the ledger has, as text: its place, its id and its bytes. */
+function formatKey({ block, slot, id, bytes }: DataKey): string {
+  return Buffer.concat([formatKeyPlace(block.id, slot), id, bytes]).toString("latin1");
 }
 
 function parseKey(text: string): DataKey {
-  const both = Buffer.from(text, "latin1");
-  const bytes = both.subarray(KEY_ID_BYTES);
-  const id = both.subarray(0, KEY_ID_BYTES);
-  return { id, bytes, secret: createSecretKey(bytes), wrapped: NO_BYTES, isStored: true };
+  const all = Buffer.from(text, "latin1");
+  const block = { id: all.subarray(0, BLOCK_ID_BYTES), wrapped: NO_BYTES, isStored: true };
+  const bytes = all.subarray(KEY_PLACE_BYTES + KEY_ID_BYTES);
+  return {
+    block,
+    slot: all.readUInt8(BLOCK_ID_BYTES),
+    id: all.subarray(KEY_PLACE_BYTES, KEY_PLACE_BYTES + KEY_ID_BYTES),
+    bytes,
+    secret: createSecretKey(bytes),
+  };
 }
 
 /** The NULs keep the parts apart. `Me` is a user. */

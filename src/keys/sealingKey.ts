@@ -25,9 +25,9 @@ export interface SealingKey {
    * key does not change them.
    */
   derive(purpose: string): Uint8Array;
-  /** Wraps a data key under the first key of the file, bound to the ledger and to the data key's id. */
-  wrap(dataKey: Uint8Array, id: Uint8Array): Uint8Array;
-  /** The data key. @throws {SealError} if it was not wrapped for this ledger and id under a key of the file. */
+  /** Wraps data keys, joined, under the first key of the file, bound to the ledger and to the id of their row. */
+  wrap(dataKeys: Uint8Array, id: Uint8Array): Uint8Array;
+  /** The data keys, joined. @throws {SealError} if not wrapped for this ledger and id under a key of the file. */
   unwrap(wrapped: Uint8Array, id: Uint8Array): Uint8Array;
 }
 
@@ -40,12 +40,15 @@ export class SealError extends Error {
 class UnknownKeyError extends SealError {}
 
 export const DATA_KEY_BYTES = 32;
+/** Data keys that are wrapped as one, at most: a slot is one byte. */
+const MAX_WRAPPED = 256;
 /** Whoever changes the database must not have the file read all the time. */
 const REREAD_MS = 1_000;
 const CIPHER = "aes-256-gcm";
 const KEK_ID_BYTES = 8;
 const TAG_BYTES = 16;
-const WRAPPED_BYTES = KEK_ID_BYTES + NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES;
+/** Of wrapped data keys, beside themselves. */
+const WRAPPING_BYTES = KEK_ID_BYTES + NONCE_BYTES + TAG_BYTES;
 const MAX_KEYS = 100;
 
 /** The text of a new key file; `older` is the text of the file whose keys it must still open. Save it with `saveKey`. */
@@ -74,7 +77,7 @@ export function loadSealingKey(path: string, origin: string): SealingKey {
   };
   return {
     derive: (purpose) => current.derive(purpose),
-    wrap: (dataKey, id) => current.wrap(dataKey, id),
+    wrap: (dataKeys, id) => current.wrap(dataKeys, id),
     unwrap: (wrapped, id) => {
       try {
         return current.unwrap(wrapped, id);
@@ -100,14 +103,16 @@ export function createSealingKey(keys: readonly Uint8Array[], origin: string): S
   const aad = (kekId: Uint8Array, id: Uint8Array) => Buffer.concat([place, kekId, id]);
   return {
     derive: (purpose) => expand(oldest, origin, `derived/${purpose}`),
-    wrap(dataKey, id) {
+    wrap(dataKeys, id) {
       const nonce = drawNonce();
       const cipher = createCipheriv(CIPHER, first.key, nonce, { authTagLength: TAG_BYTES });
       cipher.setAAD(aad(first.id, id));
-      return Buffer.concat([first.id, nonce, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()]);
+      return Buffer.concat([first.id, nonce, cipher.update(dataKeys), cipher.final(), cipher.getAuthTag()]);
     },
     unwrap(wrapped, id) {
-      if (wrapped.length !== WRAPPED_BYTES) throw new SealError("the wrapped data key has another length");
+      const size = wrapped.length - WRAPPING_BYTES;
+      if (size < DATA_KEY_BYTES || size % DATA_KEY_BYTES !== 0 || size > MAX_WRAPPED * DATA_KEY_BYTES)
+        throw new SealError("the wrapped data keys have another length");
       const kekId = Buffer.from(wrapped.subarray(0, KEK_ID_BYTES));
       const ring = rings.find((one) => kekId.equals(one.id));
       if (!ring) {
@@ -115,17 +120,17 @@ export function createSealingKey(keys: readonly Uint8Array[], origin: string): S
         throw new UnknownKeyError(`wrapped under key ${kekId.toString("hex")}; the key file holds ${held}`);
       }
       const nonce = wrapped.subarray(KEK_ID_BYTES, KEK_ID_BYTES + NONCE_BYTES);
-      const tagAt = WRAPPED_BYTES - TAG_BYTES;
+      const tagAt = wrapped.length - TAG_BYTES;
       const cipher = createDecipheriv(CIPHER, ring.key, nonce, { authTagLength: TAG_BYTES });
       cipher.setAAD(aad(ring.id, id));
       cipher.setAuthTag(wrapped.subarray(tagAt));
-      const dataKey = cipher.update(wrapped.subarray(KEK_ID_BYTES + NONCE_BYTES, tagAt));
+      const dataKeys = cipher.update(wrapped.subarray(KEK_ID_BYTES + NONCE_BYTES, tagAt));
       try {
         cipher.final();
       } catch (cause) {
-        throw new SealError("the wrapped data key was changed, or is of another ledger", { cause });
+        throw new SealError("the wrapped data keys were changed, or are of another ledger", { cause });
       }
-      return dataKey;
+      return dataKeys;
     },
   };
 }

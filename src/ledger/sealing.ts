@@ -20,8 +20,8 @@ export interface SealSpan {
   operation: number;
 }
 
-/** A data key as the ledger keeps it. */
-export interface DataKeyRow {
+/** A block of data keys as the ledger keeps it: some that were made together, wrapped as one. */
+export interface KeyBlockRow {
   readonly id: Uint8Array;
   readonly wrapped: Uint8Array;
   /** The ledger has it, provably. Set by whoever proved the commit. */
@@ -32,6 +32,7 @@ export interface DataKeyRow {
 export interface AccountKeyRow {
   /** Keyed digest of connector, resource type and id. */
   readonly account: Uint8Array;
+  /** Where the key stands: its block's id and its slot. */
   readonly key: Uint8Array;
   isStored: boolean;
 }
@@ -59,7 +60,7 @@ export interface SealedEntry {
   /** All attachments together; absent if there are none. */
   content?: Uint8Array;
   /** What the ledger must hold together with the entry; rows that it may have already are marked. */
-  keys: readonly DataKeyRow[];
+  blocks: readonly KeyBlockRow[];
   accounts: readonly AccountKeyRow[];
 }
 
@@ -72,7 +73,7 @@ export interface AttachmentSealer {
    * has one such row: by it the first instance says which sealing key is the ledger's.
    */
   mark(): { id: Uint8Array; wrapped: Uint8Array };
-  /** Throws if this data key of the ledger cannot be unwrapped: then it was sealed with another key file. */
+  /** Throws if these data keys of the ledger cannot be unwrapped: then it was sealed with another key file. */
   assertOpens(row: { id: Uint8Array; wrapped: Uint8Array }): void;
 }
 
@@ -84,7 +85,7 @@ export interface AttachmentOpener {
 
 /** Some attachments about to be opened. */
 export interface Opening {
-  /** Ids of data keys that the ledger has to be asked for. */
+  /** Ids of rows of data keys that the ledger has to be asked for. */
   readonly missing: readonly Uint8Array[];
   add(row: { id: Uint8Array; wrapped: Uint8Array }): void;
   /** The attachments of an entry that are sealed together, as its leaf names them; or why there are none. */

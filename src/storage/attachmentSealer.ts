@@ -8,7 +8,13 @@ import { createHash } from "node:crypto";
 import { decodeBase64url } from "../ledger/base64url.ts";
 import { commitTo, equalBytes, SALT_BYTES, type Sha256 } from "../ledger/hash.ts";
 import { SEALED_TOGETHER } from "../ledger/sealedAttachment.ts";
-import type { AccountKeyRow, AttachmentOpener, DataKeyRow, Opening, SealedEntry } from "../ledger/sealing.ts";
+import type {
+  AccountKeyRow,
+  AttachmentOpener,
+  KeyBlockRow,
+  Opening,
+  SealedEntry,
+} from "../ledger/sealing.ts";
 import type { StoredAttachment } from "../ledger/verify.ts";
 import type { Binding } from "./peekLeaf.ts";
 
@@ -29,27 +35,27 @@ const NO_BYTES = new Uint8Array(0);
 
 /** The data keys and their accounts that a batch must bring along: each once, none that the ledger has already. */
 export function rowsToStore(sealed: readonly SealedEntry[]): {
-  keys: DataKeyRow[];
+  blocks: KeyBlockRow[];
   accounts: AccountKeyRow[];
 } {
-  const keys = new Set<DataKeyRow>();
+  const blocks = new Set<KeyBlockRow>();
   const accounts = new Set<AccountKeyRow>();
   for (const entry of sealed) {
-    for (const key of entry.keys) if (!key.isStored) keys.add(key);
+    for (const block of entry.blocks) if (!block.isStored) blocks.add(block);
     for (const row of entry.accounts) if (!row.isStored) accounts.add(row);
   }
-  return { keys: [...keys], accounts: [...accounts] };
+  return { blocks: [...blocks], accounts: [...accounts] };
 }
 
 /** After the batch's commit was proved: from now on entries may lean on its keys without bringing them. */
 export function markStored(sealed: readonly SealedEntry[]): void {
-  for (const { keys, accounts } of sealed) {
-    for (const key of keys) key.isStored = true;
+  for (const { blocks, accounts } of sealed) {
+    for (const block of blocks) block.isStored = true;
     for (const row of accounts) row.isStored = true;
   }
 }
 
-/** A data key of the newest sealed attachment; undefined if there is none, or it names one that is not there. */
+/** The data keys of the newest sealed attachment; undefined if there is none, or it names some that are not there. */
 export async function readNewestDataKey(
   query: Query,
   schema: string,

@@ -10,9 +10,9 @@ import { TILE_BYTES } from "../ledger/tree/tile.ts";
 import { MAX_TILE_LEVEL } from "../ledger/tree/tilePath.ts";
 import { indexSchema, indexUpgrade } from "./index/indexSchema.ts";
 import { queryWithin } from "./postgres.ts";
-import { sealSchema } from "./sealSchema.ts";
+import { sealSchema, sealUpgrade } from "./sealSchema.ts";
 
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 /** Entries per partition: a partition is a stretch of time that later can be archived and detached as a whole. */
 export const PARTITION_ENTRIES = 1_000_000;
@@ -84,6 +84,7 @@ export async function migrate(
       await owner.query(
         `${version < 3 ? "" : indexUpgrade(schema)}INSERT INTO ${schema}.ledger (version, origin) SELECT 5, origin FROM ${schema}.ledger WHERE version = 1`,
       );
+    if (version < 6) await owner.query(sealUpgrade(schema));
     await owner.query("COMMIT");
   } catch (cause) {
     await owner.query("ROLLBACK");

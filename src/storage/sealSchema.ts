@@ -1,4 +1,4 @@
-// Version 3 of a ledger's tables, the part about sealing: attachments are sealed (their salt is in the sealed bytes), and
+// Versions 3 and 6 of a ledger's tables, the part about sealing: attachments are sealed (their salt is in the sealed bytes), and
 // the data keys that open them stand beside them, wrapped. Rows of before stay as they are and can still be read.
 
 /** The statements. Run once, by a migration, after those of version 2. */
@@ -29,5 +29,16 @@ CREATE TABLE ${schema}.data_key_account (
 
 SELECT ${schema}.make_append_only(name) FROM unnest(ARRAY['data_key', 'data_key_account']) AS name;
 INSERT INTO ${schema}.ledger (version, origin) SELECT 3, origin FROM ${schema}.ledger WHERE version = 1;
+`;
+}
+
+/**
+ * Version 6: several data keys in a row of `data_key`, several accounts in one of `data_key_account`, sealed attachments that
+ * say which key is theirs. Nothing that is there changes. Digests and ids do not compress: EXTERNAL saves the attempt.
+ */
+export function sealUpgrade(schema: string): string {
+  return `
+ALTER TABLE ${schema}.data_key_account ALTER COLUMN account SET STORAGE EXTERNAL, ALTER COLUMN key SET STORAGE EXTERNAL;
+INSERT INTO ${schema}.ledger (version, origin) SELECT 6, origin FROM ${schema}.ledger WHERE version = 1;
 `;
 }

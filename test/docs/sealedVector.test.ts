@@ -15,16 +15,18 @@ const vector = JSON.parse(
   | "sealingKey"
   | "origin"
   | "entryId"
-  | "dataKey"
+  | "blockId"
+  | "dataKeys"
   | "dataKeyId"
   | "nonce"
   | "stored"
   | "wrapNonce"
   | "wrapped",
   string
-> & { attachments: Record<"name" | "salt" | "content" | "commitment", string>[] };
-const hex = (name: Exclude<keyof typeof vector, "attachments">) => Buffer.from(vector[name], "hex");
-const { origin, entryId } = vector;
+> & { slot: number; attachments: Record<"name" | "salt" | "content" | "commitment", string>[] };
+const hex = (name: Exclude<keyof typeof vector, "attachments" | "slot">) => Buffer.from(vector[name], "hex");
+const { origin, entryId, slot } = vector;
+const dataKey = hex("dataKeys").subarray(32 * slot, 32 * slot + 32);
 const attachments = vector.attachments.map(({ name, salt, content }) => ({
   name,
   salt: Buffer.from(salt, "hex"),
@@ -35,20 +37,21 @@ test("the product opens it, and seals the same bytes from the same key and nonce
   const key = createSealingKey([hex("sealingKey")], origin);
   const stored = hex("stored");
   const opening = createAttachmentOpener(key, origin).begin([stored]);
-  expect(opening.missing.map((id) => Buffer.from(id).toString("hex"))).toEqual([vector.dataKeyId]);
-  opening.add({ id: hex("dataKeyId"), wrapped: hex("wrapped") });
+  expect(opening.missing.map((id) => Buffer.from(id).toString("hex"))).toEqual([vector.blockId]);
+  opening.add({ id: hex("blockId"), wrapped: hex("wrapped") });
   const named = attachments.map(({ name, content }) => ({ name, size: content.length }));
   expect(opening.openAll(entryId, named, stored)).toEqual(attachments);
 
-  const draw = (size: number) => (size === 32 ? hex("dataKey") : hex("nonce"));
-  const sealer = createAttachmentSealer(key, origin, draw);
-  const sealed = sealer.seal({ entryId, type: "refusal", attachments });
-  expect(Buffer.from(sealed.content ?? []).toString("hex")).toBe(vector.stored);
+  const drawn: Record<number, Buffer> = { 512: hex("dataKeys"), 32: hex("blockId"), 12: hex("nonce") };
+  const sealer = createAttachmentSealer(key, origin, (size) => drawn[size] ?? Buffer.alloc(0));
+  // The keys of a block are handed out one after the other.
+  const sealed = Array.from({ length: 16 }, () => sealer.seal({ entryId, type: "refusal", attachments }));
+  expect(sealed.map(({ content }) => Buffer.from(content ?? []).toString("hex"))).toContain(vector.stored);
 });
 
 test("the page alone leads to the same bytes, and back", () => {
   // The data key: its id, and how it is wrapped.
-  const id = createHmac("sha256", hex("dataKey")).update("scimseal data key").digest();
+  const id = createHmac("sha256", dataKey).update("scimseal data key").digest();
   expect(id.toString("hex")).toBe(vector.dataKeyId);
   const wrappingKey = Buffer.from(
     hkdfSync("sha256", hex("sealingKey"), origin, "scimseal/v1/sealing/data key", 32),
@@ -58,8 +61,8 @@ test("the page alone leads to the same bytes, and back", () => {
     .digest()
     .subarray(0, 8);
   const wrap = createCipheriv("aes-256-gcm", wrappingKey, hex("wrapNonce"));
-  wrap.setAAD(Buffer.concat([Buffer.from(`scimseal/v1/data key\0${origin}\0`), wrappingId, id]));
-  const wrapped = Buffer.concat([wrap.update(hex("dataKey")), wrap.final()]);
+  wrap.setAAD(Buffer.concat([Buffer.from(`scimseal/v1/data key\0${origin}\0`), wrappingId, hex("blockId")]));
+  const wrapped = Buffer.concat([wrap.update(hex("dataKeys")), wrap.final()]);
   expect(Buffer.concat([wrappingId, hex("wrapNonce"), wrapped, wrap.getAuthTag()]).toString("hex")).toBe(
     vector.wrapped,
   );
@@ -67,25 +70,25 @@ test("the page alone leads to the same bytes, and back", () => {
   // The attachments: one part, of salt and content of each.
   const layout = attachments.map(({ name, content }) => `${name}:${content.length}`).join(",");
   const place = Buffer.from(`scimseal/v2/attachments\0${origin}\0${entryId}\0${layout}\0${"0/1"}`);
-  const seal = createCipheriv("aes-256-gcm", hex("dataKey"), hex("nonce"));
+  const seal = createCipheriv("aes-256-gcm", dataKey, hex("nonce"));
   seal.setAAD(place);
   const plain = Buffer.concat(attachments.flatMap(({ salt, content }) => [salt, content]));
   const ciphertext = Buffer.concat([seal.update(plain), seal.final()]);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(ciphertext.length);
-  const head = Buffer.from([2, 0, 0, 0, 1]);
+  const head = Buffer.concat([Buffer.from([3, 0, 0, 0, 1]), hex("blockId"), Buffer.from([slot])]);
   expect(Buffer.concat([head, id, hex("nonce"), length, ciphertext, seal.getAuthTag()]).toString("hex")).toBe(
     vector.stored,
   );
 
   // And back, from the stored bytes: what the leaf commits to.
   const stored = hex("stored");
-  const open = createDecipheriv("aes-256-gcm", hex("dataKey"), stored.subarray(37, 49), {
+  const open = createDecipheriv("aes-256-gcm", dataKey, stored.subarray(70, 82), {
     authTagLength: 16,
   });
   open.setAAD(place);
   open.setAuthTag(stored.subarray(-16));
-  const opened = Buffer.concat([open.update(stored.subarray(53, -16)), open.final()]);
+  const opened = Buffer.concat([open.update(stored.subarray(86, -16)), open.final()]);
   expect(opened.equals(plain)).toBe(true);
   expect(
     attachments.map(({ salt, content }) => createHash("sha256").update(salt).update(content).digest("hex")),

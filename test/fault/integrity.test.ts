@@ -131,7 +131,7 @@ const ATTACKS: [string, string, [number, string][]][] = [
   ],
   [
     "one byte of a sealed salt",
-    "UPDATE attachment SET content = set_byte(content, 53, get_byte(content, 53) # 1) WHERE seq = 5",
+    "UPDATE attachment SET content = set_byte(content, 86, get_byte(content, 86) # 1) WHERE seq = 5",
     [[5, "attachment_mismatch"]],
   ],
   [
@@ -143,14 +143,14 @@ const ATTACKS: [string, string, [number, string][]][] = [
     ],
   ],
   [
-    "one byte of a wrapped data key",
+    "one byte of a wrapped block of data keys",
     "UPDATE data_key SET wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1) WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5)",
-    [[5, "attachment_mismatch"]],
+    [1, 3, 5, 7, 9, 11].map((seq) => [seq, "attachment_mismatch"]),
   ],
   [
-    "a data key deleted",
+    "a block of data keys deleted",
     "DELETE FROM data_key WHERE id = (SELECT substring(content FROM 6 FOR 32) FROM attachment WHERE seq = 5)",
-    [[5, "attachment_mismatch"]],
+    [1, 3, 5, 7, 9, 11].map((seq) => [seq, "attachment_mismatch"]),
   ],
   [
     "the first byte of what is sealed taken away",

@@ -140,6 +140,7 @@ test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes 
     { version: 3, origin: ledger.origin },
     { version: 4, origin: ledger.origin },
     { version: 5, origin: ledger.origin },
+    { version: 6, origin: ledger.origin },
   ]);
   const sorted = (all: typeof entries) =>
     all.map(({ claims, row }) => ({

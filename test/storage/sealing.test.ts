@@ -39,6 +39,20 @@ async function countRows(ledger: TestLedger, table: string): Promise<number> {
   return Number(row?.n);
 }
 
+/** Whose key it is, as docs/FORMAT.md ("Sealed at rest") says to read them, in hexadecimal. */
+async function accountsOf(ledger: TestLedger): Promise<{ account: string; key: string }[]> {
+  const rows = await querySql(
+    database.urls.reader,
+    `SELECT encode(account, 'hex') AS accounts, encode(key, 'hex') AS keys FROM ${ledger.schema}.data_key_account`,
+  );
+  return rows.flatMap(({ accounts, keys }) =>
+    (String(accounts).match(/.{32}/g) ?? []).map((account, i) => ({
+      account,
+      key: String(keys).slice(66 * i, 66 * (i + 1)),
+    })),
+  );
+}
+
 /** The row of `data_key` that tells which sealing key a ledger has. */
 const MARK = 1;
 /** By docs/FORMAT.md, "Sealed at rest". */
@@ -58,28 +72,22 @@ test("an account has one key from its create on; it is stored once, with the ent
   const ledger = await makeLedger(database);
   const writer = await ledger.writer();
   await change(writer, { resourceType: "User" }, "2819");
-  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([
-    1 + MARK,
-    1,
-  ]);
+  expect([await countRows(ledger, "data_key"), (await accountsOf(ledger)).length]).toEqual([1 + MARK, 1]);
   for (let i = 0; i < 3; i++) await change(writer, { resourceType: "User", resourceId: "2819" }, "2819");
-  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([
-    1 + MARK,
-    1,
-  ]);
+  expect([await countRows(ledger, "data_key"), (await accountsOf(ledger)).length]).toEqual([1 + MARK, 1]);
+  // Another account has a key of its own, of the same block.
   await change(writer, { resourceType: "Group", resourceId: "2819" });
-  expect([await countRows(ledger, "data_key"), await countRows(ledger, "data_key_account")]).toEqual([
-    2 + MARK,
-    2,
-  ]);
-  // Another run begins with a key of its own, for the same account.
+  expect([await countRows(ledger, "data_key"), (await accountsOf(ledger)).length]).toEqual([1 + MARK, 2]);
+  // Another run begins with a block of its own, and so a key of its own, for the same account.
   const other = await ledger.writer();
   await change(other, { resourceType: "User", resourceId: "2819" });
-  const accounts = await querySql(
-    database.urls.reader,
-    `SELECT count(*)::int AS n FROM ${ledger.schema}.data_key_account GROUP BY account ORDER BY n`,
-  );
-  expect(accounts).toEqual([{ n: 1 }, { n: 2 }]);
+  expect(await countRows(ledger, "data_key")).toBe(2 + MARK);
+  const accounts = await accountsOf(ledger);
+  const [user, group, userAgain] = accounts;
+  expect(accounts).toHaveLength(3);
+  expect([userAgain?.account, group?.account === user?.account]).toEqual([user?.account, false]);
+  expect(new Set(accounts.map(({ key }) => key)).size).toBe(3);
+  expect(user?.key.slice(0, 64)).toBe(group?.key.slice(0, 64));
   await expectSound(ledger);
 });
 
@@ -197,6 +205,43 @@ test("without the key attachments are given as sealed, and counted; with it, as 
   } finally {
     await Promise.all([reader.close(), evidence.close(), tree.close()]);
   }
+});
+
+test("many accounts of one batch stand in one row, and several blocks beside them", async () => {
+  const ledger = await makeLedger(database);
+  const writer = await ledger.writer();
+  const ids = Array.from({ length: 40 }, (_, i) => `${i}`);
+  await Promise.all(ids.map((id) => change(writer, { resourceType: "User", resourceId: id })));
+  const accounts = await accountsOf(ledger);
+  expect(new Set(accounts.map(({ account }) => account)).size).toBe(ids.length);
+  expect(new Set(accounts.map(({ key }) => key)).size).toBe(ids.length);
+  expect(accounts.every(({ key }) => key.length === 66)).toBe(true);
+  expect(await countRows(ledger, "data_key_account")).toBeLessThan(ids.length);
+  expect(await countRows(ledger, "data_key")).toBe(3 + MARK);
+  await expectSound(ledger);
+});
+
+test("attachments of an entry that were sealed under keys with a row each are opened as ever, and written on beside", async () => {
+  const ledger = await makeLedger(database);
+  const before = await ledger.writer();
+  await passOne(before);
+  await before.stop();
+  const entries = await ledger.entries();
+  await storeAsBefore(ledger, 5);
+  expect(await ledger.entries()).toEqual(entries);
+  await passOne(await ledger.writer());
+  await expectSound(ledger);
+  // The start looks at what was recorded last, whichever kind it is.
+  await storeAsBefore(ledger, 5);
+  const strange = createSealingKey([new Uint8Array(32).fill(9)], ledger.origin);
+  const sealer = createAttachmentSealer(strange, ledger.origin, drawRandomBytes);
+  await expect(ledger.writer({ sealer })).rejects.toThrow("cannot open what was recorded last");
+  await ledger.tamper(
+    `UPDATE ${ledger.schema}.attachment SET content = set_byte(content, 60, get_byte(content, 60) # 1) WHERE seq = 1`,
+  );
+  expect((await ledger.verify()).findings).toEqual(
+    ["facts", "body"].map(() => ({ seq: 1, code: "attachment_mismatch", detail: expect.any(String) })),
+  );
 });
 
 test("attachments that were sealed one by one are opened as ever, and written on beside", async () => {

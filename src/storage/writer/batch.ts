@@ -142,7 +142,7 @@ function insertSql(
   schema: string,
   headSeq: number,
   firstSeq: number,
-  parts: { outcomes: boolean; attachments: boolean; keys: boolean; accounts: boolean },
+  parts: { outcomes: boolean; attachments: boolean; blocks: boolean; accounts: boolean },
 ): string {
   const table = (name: string, seq: number) => `${schema}.${partitionName(name, seq)}`;
   let parameters = 2;
@@ -161,13 +161,14 @@ SELECT ${rows("bigint", "text", "bytea", "text", "uuid")}, $${++parameters}::uui
 SELECT ${rows("bigint")}, '${SEALED_TOGETHER}', ${rows("bytea")} FROM head)`
     : "";
   // Not there before, unless an earlier try was committed after all and its proof was lost.
-  const keys = parts.keys
-    ? `, keys AS (INSERT INTO ${schema}.data_key (id, wrapped) SELECT ${rows("bytea", "bytea")} FROM head ON CONFLICT DO NOTHING)`
+  const blocks = parts.blocks
+    ? `, blocks AS (INSERT INTO ${schema}.data_key (id, wrapped) SELECT ${rows("bytea", "bytea")} FROM head ON CONFLICT DO NOTHING)`
     : "";
+  // All of the batch in one row: whoever asks for them reads the whole table.
   const accounts = parts.accounts
-    ? `, accounts AS (INSERT INTO ${schema}.data_key_account (account, key) SELECT ${rows("bytea", "bytea")} FROM head)`
+    ? `, accounts AS (INSERT INTO ${schema}.data_key_account (account, key) SELECT $${++parameters}::bytea, $${++parameters}::bytea FROM head)`
     : "";
-  return `WITH head AS MATERIALIZED (${head})${outcomes}${attachments}${keys}${accounts}\n${entries}`;
+  return `WITH head AS MATERIALIZED (${head})${outcomes}${attachments}${blocks}${accounts}\n${entries}`;
 }
 
 /**
@@ -191,15 +192,15 @@ export async function insertBatch(
     const content = sealed[i]?.content;
     return content ? [{ seq, content }] : [];
   });
-  const { keys, accounts } = rowsToStore(sealed);
+  const { blocks, accounts } = rowsToStore(sealed);
   const parts = {
     outcomes: outcomes.length > 0,
     attachments: attachments.length > 0,
-    keys: keys.length > 0,
+    blocks: blocks.length > 0,
     accounts: accounts.length > 0,
   };
   const after = head.seq < 0 ? "genesis" : partitionName("after", head.seq);
-  const shape = [parts.outcomes && "o", parts.attachments && "a", parts.keys && "k", parts.accounts && "s"]
+  const shape = [parts.outcomes && "o", parts.attachments && "a", parts.blocks && "k", parts.accounts && "s"]
     .filter(Boolean)
     .join("");
   const query: QueryConfig = {
@@ -232,24 +233,26 @@ export async function insertBatch(
             ),
           ]
         : []),
-      ...(parts.keys
-        ? bytePairs(
-            keys.map(({ id }) => id),
-            keys.map(({ wrapped }) => wrapped),
-          )
+      ...(parts.blocks
+        ? [
+            encodeArray(
+              OID.bytea,
+              blocks.map(({ id }) => id),
+            ),
+            encodeArray(
+              OID.bytea,
+              blocks.map(({ wrapped }) => wrapped),
+            ),
+          ]
         : []),
       ...(parts.accounts
-        ? bytePairs(
-            accounts.map(({ account }) => account),
-            accounts.map(({ key }) => key),
-          )
+        ? [
+            Buffer.concat(accounts.map(({ account }) => account)),
+            Buffer.concat(accounts.map(({ key }) => key)),
+          ]
         : []),
     ],
   };
   const { rowCount } = await queryWithin(client, query, timeoutMs);
   return rowCount ?? 0;
-}
-
-function bytePairs(first: readonly Uint8Array[], second: readonly Uint8Array[]): Buffer[] {
-  return [encodeArray(OID.bytea, first), encodeArray(OID.bytea, second)];
 }

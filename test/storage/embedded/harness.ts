@@ -120,8 +120,10 @@ export async function startOwner(
 
 /** SIGKILL to an owner; resolves when it is gone. Its server lives on. */
 export async function killOwner(owner: Owner): Promise<void> {
-  owner.process.kill("SIGKILL");
-  await once(owner.process, "exit");
+  const { process } = owner;
+  if (process.exitCode !== null || process.signalCode !== null) return;
+  process.kill("SIGKILL");
+  await once(process, "exit");
 }
 
 /** Runs one statement on a connection of its own and returns the first column of the first row. */
