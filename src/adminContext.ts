@@ -15,7 +15,7 @@ import { fastVerify } from "./keys/fastVerify.ts";
 import { openAccounts, openSearch } from "./ledgerIndex.ts";
 import type { Ledgers, OpenLedger } from "./ledgers.ts";
 import type { WatchState } from "./ledgerWatch.ts";
-import { isTamper } from "./monitor/alarm/alarm.ts";
+import { isTamper } from "./monitor/alarm/alarmCodes.ts";
 import { formatAcknowledged } from "./monitor/alarm/alarmEvent.ts";
 import type { AccountReader } from "./storage/accounts/accountReader.ts";
 import type { SearchReader } from "./storage/search/searchReader.ts";

@@ -12,6 +12,7 @@ import { type LogKey, makeLogKey, parseVerifierKey, type WitnessKey } from "./le
 import { proveConsistency } from "./ledger/tree/tileProof.ts";
 import { reloadSigner, type WriterSettings } from "./ledgerWriter.ts";
 import { type Alarm, Alarms } from "./monitor/alarm/alarm.ts";
+import { endsWhenPublished } from "./monitor/alarm/alarmCodes.ts";
 import type { AlarmEvent } from "./monitor/alarm/alarmEvent.ts";
 import { takeTurns } from "./monitor/alarm/alarmTurn.ts";
 import { Webhooks, type WebhookTarget } from "./monitor/alarm/webhook.ts";
@@ -21,7 +22,7 @@ import { AnchorMark } from "./monitor/anchor/anchorMark.ts";
 import { UrlAnchor } from "./monitor/anchor/anchorUrl.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import { createPost } from "./monitor/post.ts";
-import { PUBLISHER_CODES, Publisher } from "./monitor/publisher/publisher.ts";
+import { Publisher } from "./monitor/publisher/publisher.ts";
 import { WitnessClient, Witnesses } from "./monitor/witness/witnessClient.ts";
 import { newUuid, nodeSha256 } from "./nodeCrypto.ts";
 import { RecordedLeaves } from "./recordedLeaves.ts";
@@ -253,7 +254,7 @@ export class LedgerWatch {
 
   #published(checkpoint: StoredCheckpoint): void {
     // It goes on from all that was published before: what was cut off is back, or none of its traces is left here.
-    this.#alarms.forget(({ code }) => PUBLISHER_CODES.has(code));
+    this.#alarms.forget(({ code }) => endsWhenPublished(code));
     this.#keeper.keep(checkpoint);
     this.#witnesses.offer(checkpoint.note);
   }

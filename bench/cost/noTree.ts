@@ -2,8 +2,6 @@
 
 import type { PublisherStatus } from "../../src/monitor/publisher/publisher.ts";
 
-export const PUBLISHER_CODES: ReadonlySet<string> = new Set();
-
 export class Publisher {
   readonly status: PublisherStatus = { state: "waiting", size: 0, publishedAt: undefined };
 

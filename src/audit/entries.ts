@@ -4,7 +4,8 @@
 import { z } from "zod";
 import type { Entry } from "../ledger/entry.ts";
 import type { StoredEntry } from "../ledger/verify.ts";
-import { byIndex, operationsIn, textAt, typeOf } from "../scim/extract/claims.ts";
+import { byIndex, operationsIn, textAt } from "../scim/extract/claims.ts";
+import { accountType } from "../scim/resource.ts";
 import { IndexNotReadyError, SearchTimeoutError } from "../storage/search/searchReader.ts";
 import { maySee } from "./access.ts";
 import { entryAnswer, showEntry, transactionAnswer } from "./answers.ts";
@@ -110,7 +111,7 @@ async function namesIn(
   const results = byIndex(operationsOf(answered));
   const resources = [...byIndex(operationsOf(asked))].flatMap(([index, operation]) => {
     const ref = textAt(operation, "resourceId") ?? textAt(results.get(index), "resourceId");
-    return ref === undefined ? [] : [{ type: typeOf(textAt(operation, "resourceType")), ref }];
+    return ref === undefined ? [] : [{ type: accountType(textAt(operation, "resourceType")), ref }];
   });
   if (resources.length === 0) return {};
   try {

@@ -31,6 +31,7 @@ import type {
   SealSubject,
 } from "../ledger/sealing.ts";
 import { RecentMap } from "../recentMap.ts";
+import { accountType } from "../scim/resource.ts";
 import { createMac, type Mac } from "./hmac.ts";
 import { DATA_KEY_BYTES, type SealingKey } from "./sealingKey.ts";
 
@@ -320,9 +321,9 @@ function parseKey(text: string): DataKey {
   };
 }
 
-/** The NULs keep the parts apart. `Me` is a user. */
+/** The NULs keep the parts apart. */
 function nameOf(connector: string, type: string, id: string): string {
-  return `${connector}\0${type === "Me" ? "User" : type}\0${id}`;
+  return `${connector}\0${accountType(type)}\0${id}`;
 }
 
 /** Salts and contents as one. */

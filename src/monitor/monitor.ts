@@ -14,6 +14,7 @@ import type { MonitorDatabase } from "../storage/monitorDatabase.ts";
 import type { EntryReader } from "../storage/reader.ts";
 import type { TreeStore } from "../storage/tree/treeStore.ts";
 import type { Alarms, Finding } from "./alarm/alarm.ts";
+import { endsWithPass } from "./alarm/alarmCodes.ts";
 import { parseAlarmEvent } from "./alarm/alarmEvent.ts";
 import { readHistory } from "./monitorEvents.ts";
 import { HeadFollower } from "./monitorHead.ts";
@@ -79,31 +80,6 @@ const ANCHORS_EVERY_MS = 60_000;
 const SAVE_EVERY_MS = 10_000;
 const CLOCK_TOLERANCE_MS = 5_000;
 const BLIND_AFTER_MS = 60_000;
-
-/** What a whole pass would find again: not found any more, it is mended. */
-const PASS_CODES: ReadonlySet<string> = new Set([
-  "attachment_mismatch",
-  "attachment_missing",
-  "attachment_unknown",
-  "checkpoint_ahead",
-  "checkpoint_column",
-  "checkpoint_invalid",
-  "checkpoint_mismatch",
-  "column_mismatch",
-  "key_not_trusted",
-  "ledger_empty",
-  "link_broken",
-  "malformed",
-  "missing",
-  "origin_mismatch",
-  "outcome_duplicate",
-  "outcome_index",
-  "outcome_orphan",
-  "seq_mismatch",
-  "signature_invalid",
-  "tile_mismatch",
-  "tile_missing",
-]);
 
 export class Monitor {
   readonly #options: MonitorOptions;
@@ -278,7 +254,7 @@ export class Monitor {
     this.#lastWhole = { finishedAt: now(), size: pass.next };
     alarms.forget(
       ({ code, seq = 0 }) =>
-        PASS_CODES.has(code) && !found.has(`${code} ${seq}`) && !isHidden({ code, seq }, firstOf),
+        endsWithPass(code) && !found.has(`${code} ${seq}`) && !isHidden({ code, seq }, firstOf),
     );
   }
 

@@ -18,6 +18,11 @@ const knownTypes: ReadonlyMap<string, string> = new Map([
   ["bulk", "Bulk"],
 ]);
 
+/** The type that an account is kept under: whose `/Me` is, is a user (RFC 7644 §3.11), the same that `/Users/…` shows. */
+export function accountType(resourceType = "Unknown"): string {
+  return resourceType === "Me" ? "User" : resourceType;
+}
+
 /** Reads the path below the base URL, still percent-encoded, without its query. */
 export function parseResourcePath(path: string): ResourcePath {
   const segments = path.split("/", 8);

@@ -18,9 +18,9 @@ import {
   accountSchema,
   MAX_TRANSACTIONS,
   parseMoment,
+  parseType,
   requireAccount,
   showAccount,
-  typeOf,
 } from "./request.ts";
 import {
   type AccountWrite,
@@ -321,7 +321,7 @@ const getAccount = auditorOperation(
   async ({ context, auditor, params, query }) => {
     const ledger = chooseLedger(context, auditor, query.ledger);
     const connectors = connectorsFor(auditor, query.connector);
-    const found = await ledger.accounts.byId(typeOf(params.type), params.id, connectors);
+    const found = await ledger.accounts.byId(parseType(params.type), params.id, connectors);
     const account = requireAccount(found);
     const body = await heavyReading.run(context, auditor, () =>
       showHistory(context, auditor, ledger, account, query),

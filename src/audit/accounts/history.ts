@@ -2,8 +2,9 @@
 // the index only says where to look. Signatures are not checked here: that is the monitor's and the verifier's.
 // Promises: never throws for what it reads; a row that is not what it should be is no part of any history.
 
-import { byIndex, countAt, operationsIn, textAt, textsAt, typeOf } from "../../scim/extract/claims.ts";
+import { byIndex, countAt, operationsIn, textAt, textsAt } from "../../scim/extract/claims.ts";
 import { parseStrictJson, stringMember } from "../../scim/json.ts";
+import { accountType } from "../../scim/resource.ts";
 import {
   changesOf,
   type RecordedBody,
@@ -88,7 +89,7 @@ function effectsOn({ type, ref }: Subject, request: HistoryRow, outcome: History
   const own = [...(operations ?? [])].flatMap(([index, operation]) => {
     const result = results?.get(index);
     const isOwn =
-      typeOf(textAt(operation, "resourceType")) === type &&
+      accountType(textAt(operation, "resourceType")) === type &&
       (textAt(operation, "resourceId") ?? textAt(result, "resourceId")) === ref;
     const isRefused = verdictOf("answered", countAt(result, "status")) === "refused";
     return isOwn ? [{ effects: textsAt(operation, "effects"), isRefused }] : [];

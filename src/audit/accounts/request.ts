@@ -69,8 +69,8 @@ export function parseMoment(text: string | undefined): Moment | undefined {
   );
 }
 
-/** `Users` → `User`: what a target calls the collection names the type too. Whose `/Me` is, is a user (RFC 7644 §3.11). */
-export function typeOf(text: string): string {
+/** `Users` → `User`: what a target calls the collection names the type too; and `me` → `User`, see `accountType`. */
+export function parseType(text: string): string {
   const known = { user: "User", users: "User", me: "User", group: "Group", groups: "Group" };
   return Object.entries(known).find(([word]) => word === text.toLowerCase())?.[1] ?? text;
 }

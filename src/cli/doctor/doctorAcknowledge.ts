@@ -7,13 +7,13 @@ import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 import { addressesOf, writerSettings } from "../../ledgers.ts";
 import { createWriter } from "../../ledgerWriter.ts";
-import { isTamper } from "../../monitor/alarm/alarm.ts";
+import { isTamper, stopsCheckpoints } from "../../monitor/alarm/alarmCodes.ts";
 import { formatAcknowledged } from "../../monitor/alarm/alarmEvent.ts";
 import { openEmbedded } from "../../storage/embedded/embedded.ts";
 import { printable } from "../printable.ts";
 import { awaitWrites, USUAL_SECONDS } from "./awaitWrites.ts";
 import { configFileOf, type PlaceOptions } from "./configFile.ts";
-import { openOf, readLedgerHistory, stopsCheckpoints } from "./doctorLedger.ts";
+import { openOf, readLedgerHistory } from "./doctorLedger.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
 const WAIT_MS = 10_000;

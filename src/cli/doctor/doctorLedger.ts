@@ -5,10 +5,9 @@
 import type { Config, LedgerConfig } from "../../config/schema.ts";
 import { loadPinned } from "../../keys/keyring.ts";
 import { loadSigner } from "../../keys/signer.ts";
-import { isTamper } from "../../monitor/alarm/alarm.ts";
+import { isTamper, stopsCheckpoints } from "../../monitor/alarm/alarmCodes.ts";
 import { type AlarmEvent, openAlarms } from "../../monitor/alarm/alarmEvent.ts";
 import { type EventHistory, readHistory } from "../../monitor/monitorEvents.ts";
-import { PUBLISHER_CODES } from "../../monitor/publisher/publisher.ts";
 import { MonitorDatabase } from "../../storage/monitorDatabase.ts";
 import type { DatabaseAddress } from "../../storage/postgres.ts";
 import { TreeStore } from "../../storage/tree/treeStore.ts";
@@ -60,11 +59,6 @@ export async function checkHistory(
     ...judgeCheckpoints(name, history, signedAt),
     ...judgeSigner(name, ledger, history),
   ];
-}
-
-/** Whether an instance that starts signs no checkpoint while this is found, acknowledged or not. */
-export function stopsCheckpoints(code: string): boolean {
-  return code.startsWith("anchor_") || code.startsWith("checkpoint_") || PUBLISHER_CODES.has(code);
 }
 
 /** When the newest checkpoint was signed, by the database's clock, in epoch milliseconds; 0: none was. */

@@ -3,6 +3,7 @@
 // `refuse`, the ledger takes no writes. State comes from the ledger's own verified event entries, so it survives a
 // restart and is the same for all instances. The adversary may cause floods of findings: open alarms are bounded.
 
+import { isAtEnd, isTamper } from "./alarmCodes.ts";
 import { type AlarmEvent, formatAcknowledged, formatRaised } from "./alarmEvent.ts";
 
 /**
@@ -55,13 +56,6 @@ export interface AlarmsOptions {
   now(): number;
 }
 
-/**
- * Findings that say nothing about the records: somebody should look, but writes go on. A clock may be wrong; a database
- * that is not durable is refused by the writer itself; a monitor that cannot look has found nothing.
- */
-const WARNINGS: ReadonlySet<string> = new Set(["clock_anomaly", "database_weak", "monitor_blind"]);
-/** Findings whose place is where the ledger ends, which moves on with every entry: the alarm's own is one. */
-const END_CODES: ReadonlySet<string> = new Set(["checkpoint_ahead", "entries_lost"]);
 const MAX_OPEN = 100;
 const MAX_DETAIL = 300;
 /** The webhooks are told after so long whatever becomes of the recording. */
@@ -241,7 +235,7 @@ export class Alarms {
 
   #isAcknowledged(finding: Finding): boolean {
     if (this.#acknowledged.has(keyOf(finding))) return true;
-    if (!END_CODES.has(finding.code)) return false;
+    if (!isAtEnd(finding.code)) return false;
     return [...this.#acknowledged].some((key) => isSame(parseKey(key), finding));
   }
 
@@ -276,18 +270,13 @@ export class Alarms {
   }
 }
 
-/** Whether a finding says that records were, or may have been, altered. What is not known to be harmless does. */
-export function isTamper(code: string): boolean {
-  return !WARNINGS.has(code);
-}
-
 /** Whether a finding says no more than a known one: the same place, or an end of the ledger that has moved on since. */
 function isSame(
   known: { code: string; seq?: number },
   { code, seq }: { code: string; seq?: number },
 ): boolean {
   if (known.code !== code) return false;
-  return known.seq === seq || (END_CODES.has(code) && (known.seq ?? 0) <= (seq ?? 0));
+  return known.seq === seq || (isAtEnd(code) && (known.seq ?? 0) <= (seq ?? 0));
 }
 
 function seqOf({ code, at }: AlarmEvent): { code: string; seq?: number } {

@@ -76,14 +76,6 @@ interface Turn extends ResumedTree {
   writer: TreeWriter;
 }
 
-/** What nobody else finds, and what is over when a checkpoint is published again. */
-export const PUBLISHER_CODES: ReadonlySet<string> = new Set([
-  "checkpoint_lost",
-  "checkpoint_order",
-  "entries_lost",
-  "entry_missing",
-]);
-
 /** Leaf hashes in one read: 256 KiB, 32 tiles. */
 const LEAVES_A_READ = 8_192;
 

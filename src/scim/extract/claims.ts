@@ -108,11 +108,6 @@ function own(claims: Claims | undefined, name: string): unknown {
   return claims !== undefined && Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
-/** `/Me` is a user (RFC 7644 §3.11). */
-export function typeOf(resourceType = "Unknown"): string {
-  return resourceType === "Me" ? "User" : resourceType;
-}
-
 /** A Bulk's operations: from what its entry says or, when they are too many for a leaf, from their attachment. */
 export function operationsIn(claims: unknown, attachment: Uint8Array | undefined): (Claims | undefined)[] {
   const attached = parseAttachment(attachment);

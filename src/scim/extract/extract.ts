@@ -3,7 +3,7 @@
 // Promises: pure and total, whatever stands in the entries; the same rows for the same entries, however often; bounded
 // in number, with `isCut` set where something was left out. Nothing personal comes out but the names.
 // Leaves out: whether the entries are genuine, which is the verifier's to say.
-import { parseResourcePath } from "../resource.ts";
+import { accountType, parseResourcePath } from "../resource.ts";
 import {
   asClaims,
   type Claims,
@@ -155,7 +155,7 @@ function touchOne(
     ? namesOf(asClaims(parseAttachment(closing?.attachments.get("facts"))))
     : [];
   if (facts?.truncated === true) touches.isCut = true;
-  const type = resourceType === "Me" ? "User" : resourceType;
+  const type = accountType(resourceType);
   const about = touches.addSubject({
     type,
     ref: resourceId,

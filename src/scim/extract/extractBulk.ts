@@ -4,6 +4,7 @@
 import { readBulkOperations } from "../bulk.ts";
 import { memberOf, stringMember } from "../json.ts";
 import { understandAnswer } from "../operation.ts";
+import { accountType } from "../resource.ts";
 import { verdictOf } from "../state/recordedWrite.ts";
 import {
   asClaims,
@@ -17,7 +18,6 @@ import {
   parseBody,
   textAt,
   textsAt,
-  typeOf,
 } from "./claims.ts";
 import type { ExtractInputs, RecordedEntry, TransactionRow } from "./extract.ts";
 import { memberIds, type Name, namesOf, removesOthers } from "./names.ts";
@@ -56,7 +56,7 @@ export function extractBulk(inputs: ExtractInputs, touches: Touches): BulkColumn
     const itsFate = fateOfOperation(fate, outcome);
     const status = countAt(fate === "taken" ? outcome : asClaims(closing?.claims), "status");
     touches.addSubject({
-      type: typeOf(textAt(operation, "resourceType")),
+      type: accountType(textAt(operation, "resourceType")),
       ref,
       placeholder: `?${txn}/${index}`,
       isWrite: true,

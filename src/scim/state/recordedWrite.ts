@@ -3,7 +3,7 @@
 // Promises: total; a body that cannot be read leaves doubt, never an error; only a 2xx that says "done" counts as done.
 import { indexBulkAnswer, readBulkOperations } from "../bulk.ts";
 import { type JsonDocument, type JsonNode, memberOf, parseStrictJson, stringMember } from "../json.ts";
-import { parseResourcePath } from "../resource.ts";
+import { accountType, parseResourcePath } from "../resource.ts";
 import { resolveText } from "./learn.ts";
 import type { ResourceWrite } from "./resourceState.ts";
 
@@ -70,7 +70,7 @@ export function changesOf(recorded: RecordedWrite): ResourceChange[] {
     answerReading: { isRedacted: recorded.answer?.isRedacted === true },
     ...shownBy(recorded.query),
   };
-  return [{ resourceType: typeOf(recorded.resourceType), resourceId, write }];
+  return [{ resourceType: accountType(recorded.resourceType), resourceId, write }];
 }
 
 /** What an outcome and the target's status say about whether a write took place. */
@@ -127,18 +127,13 @@ function bulkChanges(
       ...(stringMember(shown, "id") === resourceId && shown !== undefined ? { answer: shown } : {}),
       answerReading: { isRedacted: recorded.answer?.isRedacted === true },
     };
-    return [{ resourceType: typeOf(place.resourceType), resourceId, write }];
+    return [{ resourceType: accountType(place.resourceType), resourceId, write }];
   });
   // A server may take the operations in another order (RFC 7644 §3.7.2), but none before its resource is made.
   return [
     ...changes.filter(({ write }) => write.action === "create"),
     ...changes.filter(({ write }) => write.action !== "create"),
   ];
-}
-
-/** Whose `/Me` is, is a user (RFC 7644 §3.11): the same that `/Users/…` shows. */
-function typeOf(resourceType: string): string {
-  return resourceType === "Me" ? "User" : resourceType;
 }
 
 const bulkActions: ReadonlyMap<string, ResourceWrite["action"]> = new Map([

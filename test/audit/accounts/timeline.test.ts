@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import type { Happening } from "../../../src/audit/accounts/history.ts";
-import { parseMoment, typeOf } from "../../../src/audit/accounts/request.ts";
+import { parseMoment, parseType } from "../../../src/audit/accounts/request.ts";
 import {
   type AccountWrite,
   replayByTurns,
@@ -201,7 +201,7 @@ test.each(["", "yesterday", "seq:", "seq:-1", "seq:01", "2026-13-01", "170000000
 );
 
 test("a resource type is known by its collection too, and whose /Me it is, is a user", () => {
-  for (const text of ["User", "users", "Users", "Me", "me"]) expect(typeOf(text)).toBe("User");
-  for (const text of ["Group", "groups"]) expect(typeOf(text)).toBe("Group");
-  for (const text of ["Device", "constructor"]) expect(typeOf(text)).toBe(text);
+  for (const text of ["User", "users", "Users", "Me", "me"]) expect(parseType(text)).toBe("User");
+  for (const text of ["Group", "groups"]) expect(parseType(text)).toBe("Group");
+  for (const text of ["Device", "constructor"]) expect(parseType(text)).toBe(text);
 });
