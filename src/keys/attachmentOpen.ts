@@ -18,7 +18,7 @@ import {
   takeApart,
 } from "../ledger/sealedAttachment.ts";
 import type { AttachmentOpener } from "../ledger/sealing.ts";
-import { dataKeyId } from "./attachmentSeal.ts";
+import { dataKeyId, KNOWN_KEY } from "./attachmentSeal.ts";
 import { DATA_KEY_BYTES, SealError, type SealingKey } from "./sealingKey.ts";
 
 /** An opener of one ledger's attachments. */
@@ -97,10 +97,13 @@ function unwrap(sealingKey: SealingKey, id: Uint8Array, wrapped: Uint8Array): Ui
   }
 }
 
-/** The id commits to the key: a part must not open under two keys to two texts. */
+/**
+ * The id commits to the key: a part must not open under two keys to two texts. Nor under the key that everybody knows: whoever
+ * can change rows could seal anything under that.
+ */
 function takeKey(joined: Uint8Array | undefined, slot: number, id: Uint8Array): KeyObject | undefined {
   const bytes = joined?.subarray(slot * DATA_KEY_BYTES, (slot + 1) * DATA_KEY_BYTES);
-  if (bytes?.length !== DATA_KEY_BYTES) return undefined;
+  if (bytes?.length !== DATA_KEY_BYTES || Buffer.compare(bytes, KNOWN_KEY) === 0) return undefined;
   return Buffer.compare(dataKeyId(bytes), id) === 0 ? createSecretKey(bytes) : undefined;
 }
 

@@ -89,6 +89,9 @@ const OPTIONS = { authTagLength: TAG_BYTES };
 const NO_BYTES = new Uint8Array(0);
 const NOTHING: SealedEntry = { blocks: [], accounts: [] };
 
+/** The data key that is no secret: the ledger's mark, and what stands where a key was taken out of its block. */
+export const KNOWN_KEY = new Uint8Array(DATA_KEY_BYTES);
+
 /** A data key's id, which commits to it: no two keys have the same, so that a part opens under one key only. */
 export function dataKeyId(dataKey: Uint8Array): Buffer {
   return Buffer.from(createMac(dataKey)("scimseal data key", "binary"), "latin1");
@@ -144,9 +147,8 @@ class Sealer implements AttachmentSealer {
   }
 
   mark(): { id: Uint8Array; wrapped: Uint8Array } {
-    const known = new Uint8Array(DATA_KEY_BYTES);
-    const id = dataKeyId(known);
-    return { id, wrapped: this.#sealingKey.wrap(known, id) };
+    const id = dataKeyId(KNOWN_KEY);
+    return { id, wrapped: this.#sealingKey.wrap(KNOWN_KEY, id) };
   }
 
   assertOpens({ id, wrapped }: { id: Uint8Array; wrapped: Uint8Array }): void {
@@ -205,12 +207,14 @@ class Sealer implements AttachmentSealer {
     return { key, row: this.#accountRow(account, key) };
   }
 
-  /** The answer says whose key it was. Remembered once the ledger has it: a change before that gets another key. */
+  /**
+   * The answer says whose key it was, where the request did not: a key has one account, whatever a target answers. It is
+   * remembered once the ledger has it; a change before that gets another key.
+   */
   #bind(scope: Scope, owner: Owner, connector: string, id: string): void {
-    const account = nameOf(connector, owner.type, id);
-    if (owner.account === account) return;
-    owner.account = account;
-    owner.row = this.#accountRow(account, owner.key);
+    if (owner.account !== undefined) return;
+    owner.account = nameOf(connector, owner.type, id);
+    owner.row = this.#accountRow(owner.account, owner.key);
     scope.accounts.add(owner.row);
   }
 
@@ -282,11 +286,10 @@ class Sealer implements AttachmentSealer {
   }
 
   #makeBlock(): DataKey[] {
-    const joined = this.#randomBytes(BLOCK_KEYS * DATA_KEY_BYTES);
-    const id = this.#randomBytes(BLOCK_ID_BYTES);
     // Memory of their own: slices would keep the whole pools alive that they are parts of.
-    const wrapped = new Uint8Array(this.#sealingKey.wrap(joined, id));
-    const block = { id: new Uint8Array(id), wrapped, isStored: false };
+    const joined = new Uint8Array(this.#randomBytes(BLOCK_KEYS * DATA_KEY_BYTES));
+    const id = new Uint8Array(this.#randomBytes(BLOCK_ID_BYTES));
+    const block = { id, wrapped: new Uint8Array(this.#sealingKey.wrap(joined, id)), isStored: false };
     return Array.from({ length: BLOCK_KEYS }, (_, slot) => {
       const bytes = joined.subarray(slot * DATA_KEY_BYTES, (slot + 1) * DATA_KEY_BYTES);
       return { block, slot, id: dataKeyId(bytes), bytes, secret: createSecretKey(bytes) };

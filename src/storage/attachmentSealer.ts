@@ -56,7 +56,7 @@ export function markStored(sealed: readonly SealedEntry[]): void {
 }
 
 /** The data keys of the newest sealed attachment; undefined if there is none, or it names some that are not there. */
-export async function readNewestDataKey(
+export async function readNewestKeys(
   query: Query,
   schema: string,
 ): Promise<{ id: Uint8Array; wrapped: Uint8Array } | undefined> {

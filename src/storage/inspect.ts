@@ -1,6 +1,6 @@
 // Looking at a ledger's database from outside, for `scimseal doctor`: facts only, judged by who asks. Writes nothing.
 
-import { readNewestDataKey } from "./attachmentSealer.ts";
+import { readNewestKeys } from "./attachmentSealer.ts";
 import { checkDurability, connect, type DatabaseAddress } from "./postgres.ts";
 import { checkSchema, SchemaError, schemaOf } from "./schema.ts";
 
@@ -17,8 +17,8 @@ export interface DatabaseFacts {
   excessRights: readonly string[];
   /** The database's clock minus this machine's, milliseconds. */
   clockOffsetMs: number;
-  /** A data key of what was recorded last; undefined if nothing sealed is there. */
-  newestDataKey: { id: Uint8Array; wrapped: Uint8Array } | undefined;
+  /** The data keys of what was recorded last; undefined if nothing sealed is there. */
+  newestKeys: { id: Uint8Array; wrapped: Uint8Array } | undefined;
 }
 
 const TIMEOUT_MS = 5_000;
@@ -42,9 +42,9 @@ export async function inspectDatabase(
     const here = (askedAt + Date.now()) / 2;
     const weakness = await reasonOf(() => checkDurability(client, address, TIMEOUT_MS));
     const schemaProblem = await reasonOf(() => checkSchema(client, ledger, origin));
-    const newestDataKey =
+    const newestKeys =
       schemaProblem === undefined
-        ? await readNewestDataKey(
+        ? await readNewestKeys(
             async (text, values) => (await client.query(text, values)).rows,
             schemaOf(ledger),
           )
@@ -58,7 +58,7 @@ export async function inspectDatabase(
       schemaProblem,
       excessRights: rights,
       clockOffsetMs: Math.round(Number(row.now_ms) - here),
-      newestDataKey,
+      newestKeys,
     };
   } finally {
     await client.end();

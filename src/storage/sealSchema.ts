@@ -14,14 +14,15 @@ DO $$ DECLARE part regclass; BEGIN
   END LOOP;
 END $$;
 
--- Keys that attachments are sealed with. id commits to the key; wrapped: under the sealing key, which is not here.
+-- Keys that attachments are sealed with, wrapped under the sealing key, which is not here. Before version 6 one a row, and
+-- its id commits to it; since then a block of them.
 CREATE TABLE ${schema}.data_key (
   id bytea NOT NULL PRIMARY KEY CHECK (octet_length(id) = 32),
   wrapped bytea NOT NULL
 );
 
--- Whose key it is; an account may have several. account: keyed digest of connector, resource type and id. Without an
--- index: one over digests would cost every create a page somewhere, and only an erasure asks, which can read it all.
+-- Whose keys they are; an account may have several. account: keyed digest of connector, resource type and id; since version
+-- 6 of all the accounts that one batch brings. Without an index: only an erasure asks, which can read it all.
 CREATE TABLE ${schema}.data_key_account (
   account bytea NOT NULL,
   key bytea NOT NULL

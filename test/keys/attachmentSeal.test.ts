@@ -1,10 +1,10 @@
 // Sealing: what opens where, and under whose key.
 
-import { randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createAttachmentOpener } from "../../src/keys/attachmentOpen.ts";
-import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
+import { createAttachmentSealer, dataKeyId } from "../../src/keys/attachmentSeal.ts";
 import { createSealingKey } from "../../src/keys/sealingKey.ts";
 import { parseSealed } from "../../src/ledger/sealedAttachment.ts";
 import type { SealedEntry, SealingTask } from "../../src/ledger/sealing.ts";
@@ -232,6 +232,100 @@ test("one key taken out of its block opens nothing any more; the others go on", 
     expect(
       open({ ...kept, blocks: [{ ...block, wrapped: KEY.wrap(Buffer.alloc(size), block.id) }] }, "entry-b"),
     ).toMatch("its data key is not there");
+});
+
+test("an answer that names another account moves neither: each keeps its own key, known to this process or not", () => {
+  const one = sealer();
+  const change = (txn: string, resourceId: string, answered: string) => {
+    const subject = { resourceType: "User", resourceId };
+    const asked = one.seal(request(txn, "x", { subject }));
+    const answer = one.seal(
+      request(txn, "y", { type: "response", subject: { resourceType: "User", resourceId: answered } }),
+    );
+    markStored([asked, answer]);
+    one.closed(txn);
+    return { key: keysOf(asked)[0], accounts: new Set([...asked.accounts, ...answer.accounts]) };
+  };
+  const [x, y] = [change("1", "X", "X"), change("2", "Y", "Y")];
+  expect(change("3", "X", "Y").key).toBe(x.key);
+  expect(change("4", "X", "Z").accounts.size).toBe(0);
+  expect(change("5", "X", "X").key).toBe(x.key);
+  expect(change("6", "Y", "Y").key).toBe(y.key);
+  const z = change("7", "Z", "Z");
+  expect([x.key, y.key]).not.toContain(z.key);
+  expect(z.accounts.size).toBe(1);
+});
+
+test("sealed again and again, a Bulk's operations that share a key bring one account, the first that was named", () => {
+  const one = sealer();
+  const spans = [
+    { start: 0, end: 1, operation: 0 },
+    { start: 1, end: 2, operation: 1 },
+  ];
+  const attachments = [{ name: "body", salt: SALT, content: Buffer.from("ab"), spans }];
+  const asked = one.seal(
+    request("1", "", {
+      attachments,
+      operations: [{ resourceType: "User" }, { resourceType: "User", sameAs: 0 }],
+    }),
+  );
+  const answers = Array.from({ length: 5 }, () =>
+    one.seal(
+      request("1", "", {
+        type: "response",
+        attachments,
+        operations: [{ resourceId: "A" }, { resourceId: "B" }],
+      }),
+    ),
+  );
+  expect(answers.map(({ accounts }) => accounts.length)).toEqual([1, 1, 1, 1, 1]);
+  markStored([asked, ...answers]);
+  one.closed("1");
+  const [a] = keysOf(one.seal(request("2", "x", { subject: { resourceType: "User", resourceId: "A" } })));
+  const [b] = keysOf(one.seal(request("3", "x", { subject: { resourceType: "User", resourceId: "B" } })));
+  expect(keysOf(asked)).toContain(a);
+  expect(keysOf(asked)).not.toContain(b);
+});
+
+test("the data key that everybody knows opens nothing, wherever it stands", () => {
+  // Whoever can change rows and has no key seals what he likes under 32 zero bytes, by docs/FORMAT.md.
+  const known = Buffer.alloc(32);
+  const named = [{ name: "body", size: 6 }];
+  const forge = (version: 2 | 3, blockId: Uint8Array, slot: number) => {
+    const cipher = createCipheriv("aes-256-gcm", known, Buffer.alloc(12));
+    cipher.setAAD(Buffer.from(`scimseal/v2/attachments\0${ORIGIN}\0entry-a\0body:6\0${"0/1"}`));
+    const ciphertext = Buffer.concat([cipher.update(SALT), cipher.update("forged"), cipher.final()]);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(ciphertext.length);
+    const place = version === 3 ? [blockId, Buffer.from([slot])] : [];
+    const head = Buffer.from([version, 0, 0, 0, 1]);
+    const tag = cipher.getAuthTag();
+    return Buffer.concat([head, ...place, dataKeyId(known), Buffer.alloc(12), length, ciphertext, tag]);
+  };
+  const mark = sealer().mark();
+  const erased = { id: Buffer.alloc(32, 1), wrapped: KEY.wrap(Buffer.alloc(64, 0), Buffer.alloc(32, 1)) };
+  for (const [content, row] of [
+    [forge(2, mark.id, 0), mark],
+    [forge(3, mark.id, 0), mark],
+    [forge(3, erased.id, 1), erased],
+  ] as const) {
+    const opening = createAttachmentOpener(KEY, ORIGIN).begin([content]);
+    expect(opening.missing.map((id) => Buffer.from(id))).toEqual([Buffer.from(row.id)]);
+    opening.add(row);
+    expect(opening.openAll("entry-a", named, content)).toMatch("its data key is not there");
+  }
+});
+
+test("a slot behind the end of its block opens nothing", () => {
+  const sealed = sealer().seal(request("a", "Ada"));
+  const { content = NOTHING } = sealed;
+  const [block] = sealed.blocks;
+  if (!block) throw new Error("nothing sealed");
+  const keys = KEY.unwrap(block.wrapped, block.id);
+  const { slot = 0 } = parseSealed(content)?.parts[0] ?? {};
+  const short = (count: number) => [{ ...block, wrapped: KEY.wrap(keys.subarray(0, 32 * count), block.id) }];
+  expect(open({ ...sealed, blocks: short(slot + 1) }, "entry-a")).toBe("Ada");
+  expect(open({ ...sealed, blocks: short(slot) }, "entry-a")).toMatch("its data key is not there");
 });
 
 test("rows are brought until their commit was proved, and not after", () => {

@@ -106,6 +106,36 @@ test("a ledger of version 4 gets the index's columns, and goes on", async () => 
   await expectSound(ledger);
 });
 
+test("a ledger of version 5 keeps what was sealed under a key with a row of its own, and whose it is", async () => {
+  const ledger = await makeLedger(database);
+  const before = await ledger.writer();
+  await passOne(before);
+  await before.stop();
+  const entries = await ledger.entries();
+  await storeAsBefore(ledger, 5);
+  const { schema } = ledger;
+  await ledger.tamper(
+    `INSERT INTO ${schema}.data_key_account SELECT decode(repeat('0a', 16), 'hex'), id FROM ${schema}.data_key LIMIT 1;
+     ALTER TABLE ${schema}.data_key_account ALTER COLUMN account SET STORAGE EXTENDED, ALTER COLUMN key SET STORAGE EXTENDED;
+     DELETE FROM ${schema}.ledger WHERE version > 5`,
+  );
+  await expect(new LedgerWriter(ledger.options()).start()).rejects.toThrow("at version 5");
+  const owner = await as("owner");
+  await migrate(owner, ledger.name, ledger.origin, ROLES);
+  await owner.end();
+  expect(await ledger.entries()).toEqual(entries);
+  const writer = await ledger.writer();
+  const subject = { resourceType: "User", resourceId: "7" };
+  await writer.append(outcomeDraft(await writer.append({ ...intentDraft(newUuid()), subject })));
+  await expectSound(ledger);
+  // Rows of both times stand beside each other, and tell which they are.
+  const rows = await querySql(
+    database.urls.reader,
+    `SELECT octet_length(key) AS size FROM ${schema}.data_key_account ORDER BY 1`,
+  );
+  expect(rows).toEqual([{ size: 32 }, { size: 33 }]);
+});
+
 test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes on", async () => {
   const ledger = await makeLedger(database);
   const before = await ledger.writer();

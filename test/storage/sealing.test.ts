@@ -4,13 +4,13 @@ import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
 import { createSealingKey } from "../../src/keys/sealingKey.ts";
-import type { SealSubject } from "../../src/ledger/sealing.ts";
+import type { SealingTask, SealSubject } from "../../src/ledger/sealing.ts";
 import { drawRandomBytes, newUuid } from "../../src/nodeCrypto.ts";
 import { DatabaseEvidence } from "../../src/storage/evidenceSource.ts";
 import { LedgerReader } from "../../src/storage/reader.ts";
 import { TreeStore } from "../../src/storage/tree/treeStore.ts";
 import type { LedgerWriter } from "../../src/storage/writer/writer.ts";
-import { testOpener } from "../support/sealing.ts";
+import { testOpener, testSealingKey } from "../support/sealing.ts";
 import { storeAsBefore } from "./rowsOfBefore.ts";
 import {
   dropDatabase,
@@ -218,6 +218,26 @@ test("many accounts of one batch stand in one row, and several blocks beside the
   expect(accounts.every(({ key }) => key.length === 66)).toBe(true);
   expect(await countRows(ledger, "data_key_account")).toBeLessThan(ids.length);
   expect(await countRows(ledger, "data_key")).toBe(3 + MARK);
+  await expectSound(ledger);
+});
+
+test("a block whose proof was lost comes again with other accounts' entries, and stands there once", async () => {
+  const ledger = await makeLedger(database);
+  const sealer = createAttachmentSealer(testSealingKey(ledger.origin), ledger.origin, drawRandomBytes);
+  // As after a commit that was not proved: nobody told the sealer that its rows are there.
+  const forgetful = {
+    closed: (txn: string) => sealer.closed(txn),
+    mark: () => sealer.mark(),
+    assertOpens: (row: Parameters<typeof sealer.assertOpens>[0]) => sealer.assertOpens(row),
+    seal: (task: SealingTask) => {
+      const sealed = sealer.seal(task);
+      for (const block of sealed.blocks) block.isStored = false;
+      return sealed;
+    },
+  };
+  const writer = await ledger.writer({ sealer: forgetful });
+  for (const id of ["1", "2", "1"]) await change(writer, { resourceType: "User", resourceId: id });
+  expect(await countRows(ledger, "data_key")).toBe(1 + MARK);
   await expectSound(ledger);
 });
 

@@ -96,12 +96,12 @@ function formatVersion(version: number): string {
 /** Whether the key file is the one that this ledger's attachments were sealed with. */
 function judgeSealing(
   label: string,
-  { newestDataKey }: DatabaseFacts,
+  { newestKeys }: DatabaseFacts,
   { sealingKey, origin }: Config["ledgers"][string],
 ): Check[] {
-  if (!newestDataKey) return [];
+  if (!newestKeys) return [];
   try {
-    loadSealingKey(sealingKey.file, origin).unwrap(newestDataKey.wrapped, newestDataKey.id);
+    loadSealingKey(sealingKey.file, origin).unwrap(newestKeys.wrapped, newestKeys.id);
     return [ok(label, "opens what was recorded last")];
   } catch (cause) {
     // A file that cannot be used at all is told by the check of the keys.

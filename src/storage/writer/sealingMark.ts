@@ -5,11 +5,11 @@
 // does the rest.
 
 import type { QueryResultRow } from "pg";
-import { type AttachmentSealer, readNewestDataKey } from "../attachmentSealer.ts";
+import { type AttachmentSealer, readNewestKeys } from "../attachmentSealer.ts";
 import { queryWithin } from "../postgres.ts";
 import { LedgerUnreadableError, type SessionScope } from "./session.ts";
 
-type DataKey = Parameters<AttachmentSealer["assertOpens"]>[0];
+type KeyRow = Parameters<AttachmentSealer["assertOpens"]>[0];
 
 /** Writes the mark if there is none. @throws {LedgerUnreadableError} if the ledger has another sealing key */
 export async function checkSealingKey(
@@ -20,7 +20,7 @@ export async function checkSealingKey(
   const ask = async <Row extends QueryResultRow>(text: string, values: unknown[]) =>
     (await queryWithin<Row>(client, { text, values }, timeoutMs)).rows;
   const own = sealer.mark();
-  const readMark = async (): Promise<DataKey | undefined> => {
+  const readMark = async (): Promise<KeyRow | undefined> => {
     const rows = await ask<{ id: Buffer; wrapped: Buffer }>(
       `SELECT id, wrapped FROM ${schema}.data_key WHERE id = $1`,
       [own.id],
@@ -29,7 +29,7 @@ export async function checkSealingKey(
   };
   // A ledger that has only the mark may have a million attachments of before sealing, to be looked through for nothing.
   const [used] = await ask(`SELECT 1 FROM ${schema}.data_key WHERE id <> $1 LIMIT 1`, [own.id]);
-  const newest = used && (await readNewestDataKey((text, values) => ask<never>(text, values), schema));
+  const newest = used && (await readNewestKeys((text, values) => ask<never>(text, values), schema));
   if (newest) {
     assertOpens(sealer, newest, (why) => {
       const what = `the sealing key file cannot open what was recorded last (${why})`;
@@ -52,9 +52,9 @@ export async function checkSealingKey(
   });
 }
 
-function assertOpens(sealer: AttachmentSealer, key: DataKey, say: (why: string) => string): void {
+function assertOpens(sealer: AttachmentSealer, row: KeyRow, say: (why: string) => string): void {
   try {
-    sealer.assertOpens(key);
+    sealer.assertOpens(row);
   } catch (cause) {
     throw new LedgerUnreadableError(say(cause instanceof Error ? cause.message : "unreadable"), { cause });
   }

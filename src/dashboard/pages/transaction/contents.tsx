@@ -1,7 +1,6 @@
 // What an entry commits to and does not contain: bodies and facts, with what was taken out before storing; the changes
 // that a request asks for; and a Bulk's operations with what became of each.
 
-import { accountType } from "../../../scim/resource.ts";
 import type { ShownEntry } from "../../api/types.ts";
 import { Icon } from "../../parts/icons.tsx";
 import { Action, Effects } from "../../parts/outcome.tsx";
@@ -140,7 +139,9 @@ export function OperationList({
   names: Names;
   connector: string;
 }) {
-  const nameOf = (type: string, id: string): string | undefined => names[`${accountType(type)}/${id}`];
+  // Whose `/Me` is, is a user (RFC 7644 §3.11).
+  const nameOf = (type: string, id: string): string | undefined =>
+    names[`${type === "Me" ? "User" : type}/${id}`];
   return (
     <table class="plain">
       <thead>
