@@ -14,6 +14,13 @@ import { registerToken } from "./cli/token.ts";
 import { registerVerify } from "./cli/verify/verify.ts";
 import { registerWitness } from "./cli/witness.ts";
 
+// Whoever read what we say may go away (`scimseal doctor | head -1`, a closed terminal): what was begun goes on, and its exit
+// status says how it ended.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "EPIPE") throw cause;
+  });
+
 const program = new Command("scimseal")
   .description(
     "A SCIM 2.0 proxy that lets no provisioning change through before a signed record of it exists.",
