@@ -1,8 +1,9 @@
 // The bytes of sealed attachments (docs/FORMAT.md, "Sealed at rest"): one or more parts, each AES-256-GCM under the data
 // key of one account or transaction. The plaintexts of the parts, joined, are each attachment's 32-byte salt and then the
-// content that the leaf commits to: since version 2 of all attachments of the entry, in the leaf's order and with its sizes;
-// in version 1 of one. Since version 3 a part says in which block of data keys its own stands. Pure: layout and additional
-// data only, no cipher. Parsing is strict: one spelling in each version, nothing after the last part; total: hostile bytes give undefined.
+// content that the leaf commits to: since version 2 of all attachments of the entry, in the leaf's order and with its
+// sizes; in version 1 of one. Since version 3 a part says in which block of data keys its own stands. Pure: layout and
+// additional data only, no cipher. Parsing is strict: one spelling in each version, nothing after the last part; total:
+// hostile bytes give undefined.
 
 import type { AttachmentRef } from "./entry.ts";
 import { SALT_BYTES } from "./hash.ts";
