@@ -3,10 +3,11 @@
  * under their own. Together, because a cipher object costs more than what it enciphers, and a row more than its bytes; for
  * the same reason data keys are made and wrapped by the block.
  *
- * The write path never reads the database: an account gets a data key when this process first meets it, so that one
- * account may have several (one for each run, and after the cache let go of it). A create is sealed under a fresh key,
- * which becomes the account's when the answer names it. Whoever holds the database and not the sealing key learns sizes,
- * times, and which parts share a key. Salts are sealed too: with a clear one, names could be tried against commitments.
+ * The write path never reads the database: an account gets a data key when this process first meets it, so that one account
+ * may have several (one for each run, after the cache let go of it, and where a commit was proved late). A create is sealed
+ * under a fresh key, which becomes the account's when the answer names it. Whoever holds the database and not the sealing
+ * key learns sizes, times, and which parts share a key. Salts are sealed too: with a clear one, names could be tried
+ * against commitments.
  */
 import { createCipheriv, createSecretKey, type KeyObject } from "node:crypto";
 import {
@@ -37,8 +38,8 @@ import { DATA_KEY_BYTES, type SealingKey } from "./sealingKey.ts";
 
 interface DataKey {
   readonly block: KeyBlockRow;
-  /** Which of the block's keys, from 0. */
-  readonly slot: number;
+  /** Where it stands: its block's id, its slot. */
+  readonly place: Uint8Array;
   readonly id: Uint8Array;
   readonly bytes: Uint8Array;
   /** A key object: with bare bytes each cipher takes ten times as long to make. */
@@ -264,7 +265,7 @@ class Sealer implements AttachmentSealer {
     let at = out.writeUInt32BE(parts.length, 1);
     for (const [i, { key, start, end }] of parts.entries()) {
       const nonce = this.#randomBytes(NONCE_BYTES);
-      at = out.writeUInt8(key.slot, put(out, key.block.id, at));
+      at = put(out, key.place, at);
       at = put(out, key.id, at);
       at = put(out, nonce, at);
       at = out.writeUInt32BE(end - start, at);
@@ -292,23 +293,20 @@ class Sealer implements AttachmentSealer {
     const block = { id, wrapped: new Uint8Array(this.#sealingKey.wrap(joined, id)), isStored: false };
     return Array.from({ length: BLOCK_KEYS }, (_, slot) => {
       const bytes = joined.subarray(slot * DATA_KEY_BYTES, (slot + 1) * DATA_KEY_BYTES);
-      return { block, slot, id: dataKeyId(bytes), bytes, secret: createSecretKey(bytes) };
+      const place = formatKeyPlace(id, slot);
+      return { block, place, id: dataKeyId(bytes), bytes, secret: createSecretKey(bytes) };
     });
   }
 
   #accountRow(account: string, key: DataKey): AccountKeyRow {
     const digest = this.#accountMac(account, "binary").slice(0, DIGEST_BYTES);
-    return {
-      account: Buffer.from(digest, "latin1"),
-      key: formatKeyPlace(key.block.id, key.slot),
-      isStored: false,
-    };
+    return { account: Buffer.from(digest, "latin1"), key: key.place, isStored: false };
   }
 }
 
 /** A key that the ledger has, as text: its place, its id and its bytes. */
-function formatKey({ block, slot, id, bytes }: DataKey): string {
-  return Buffer.concat([formatKeyPlace(block.id, slot), id, bytes]).toString("latin1");
+function formatKey({ place, id, bytes }: DataKey): string {
+  return Buffer.concat([place, id, bytes]).toString("latin1");
 }
 
 function parseKey(text: string): DataKey {
@@ -317,7 +315,7 @@ function parseKey(text: string): DataKey {
   const bytes = all.subarray(KEY_PLACE_BYTES + KEY_ID_BYTES);
   return {
     block,
-    slot: all.readUInt8(BLOCK_ID_BYTES),
+    place: all.subarray(0, KEY_PLACE_BYTES),
     id: all.subarray(KEY_PLACE_BYTES, KEY_PLACE_BYTES + KEY_ID_BYTES),
     bytes,
     secret: createSecretKey(bytes),

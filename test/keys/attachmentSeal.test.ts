@@ -1,14 +1,15 @@
 // Sealing: what opens where, and under whose key.
 
-import { createCipheriv, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createAttachmentOpener } from "../../src/keys/attachmentOpen.ts";
-import { createAttachmentSealer, dataKeyId } from "../../src/keys/attachmentSeal.ts";
+import { createAttachmentSealer } from "../../src/keys/attachmentSeal.ts";
 import { createSealingKey } from "../../src/keys/sealingKey.ts";
-import { parseSealed } from "../../src/ledger/sealedAttachment.ts";
+import { type Attachment, parseSealed } from "../../src/ledger/sealedAttachment.ts";
 import type { SealedEntry, SealingTask } from "../../src/ledger/sealing.ts";
 import { markStored } from "../../src/storage/attachmentSealer.ts";
+import { sealByHand } from "../support/sealing.ts";
 
 const ORIGIN = "scim.example.com/main";
 const KEY = createSealingKey([new Uint8Array(32).fill(7)], ORIGIN);
@@ -42,7 +43,11 @@ function open(sealed: SealedEntry, entryId: string, opener = createAttachmentOpe
   const { content = NOTHING } = sealed;
   const opening = opener.begin([content]);
   for (const block of sealed.blocks) opening.add(block);
-  const opened = opening.openAll(entryId, body(content), content);
+  return textOf(opening.openAll(entryId, body(content), content));
+}
+
+/** Of the first attachment; or why there is none. */
+function textOf(opened: readonly Attachment[] | string): string {
   return typeof opened === "string" ? opened : Buffer.from(opened[0]?.content ?? []).toString();
 }
 
@@ -208,10 +213,7 @@ test("data keys come by the block: many accounts, each with its own, in one row"
   expect(opening.missing).toHaveLength(2);
   for (const block of blocks) opening.add(block);
   for (const [i, { content = NOTHING }] of entries.entries()) {
-    const opened = opening.openAll(`entry-${i}`, body(content), content);
-    expect(typeof opened === "string" ? opened : Buffer.from(opened[0]?.content ?? []).toString()).toBe(
-      `Ada ${i}`,
-    );
+    expect(textOf(opening.openAll(`entry-${i}`, body(content), content))).toBe(`Ada ${i}`);
   }
 });
 
@@ -291,23 +293,15 @@ test("the data key that everybody knows opens nothing, wherever it stands", () =
   // Whoever can change rows and has no key seals what he likes under 32 zero bytes, by docs/FORMAT.md.
   const known = Buffer.alloc(32);
   const named = [{ name: "body", size: 6 }];
-  const forge = (version: 2 | 3, blockId: Uint8Array, slot: number) => {
-    const cipher = createCipheriv("aes-256-gcm", known, Buffer.alloc(12));
-    cipher.setAAD(Buffer.from(`scimseal/v2/attachments\0${ORIGIN}\0entry-a\0body:6\0${"0/1"}`));
-    const ciphertext = Buffer.concat([cipher.update(SALT), cipher.update("forged"), cipher.final()]);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(ciphertext.length);
-    const place = version === 3 ? [blockId, Buffer.from([slot])] : [];
-    const head = Buffer.from([version, 0, 0, 0, 1]);
-    const tag = cipher.getAuthTag();
-    return Buffer.concat([head, ...place, dataKeyId(known), Buffer.alloc(12), length, ciphertext, tag]);
-  };
+  const boundTo = `scimseal/v2/attachments\0${ORIGIN}\0entry-a\0body:6\0${"0/1"}`;
+  const forge = (version: 2 | 3, ...place: Uint8Array[]) =>
+    sealByHand(version, known, boundTo, [SALT, Buffer.from("forged")], Buffer.concat(place));
   const mark = sealer().mark();
   const erased = { id: Buffer.alloc(32, 1), wrapped: KEY.wrap(Buffer.alloc(64, 0), Buffer.alloc(32, 1)) };
   for (const [content, row] of [
-    [forge(2, mark.id, 0), mark],
-    [forge(3, mark.id, 0), mark],
-    [forge(3, erased.id, 1), erased],
+    [forge(2), mark],
+    [forge(3, mark.id, Buffer.from([0])), mark],
+    [forge(3, erased.id, Buffer.from([1])), erased],
   ] as const) {
     const opening = createAttachmentOpener(KEY, ORIGIN).begin([content]);
     expect(opening.missing.map((id) => Buffer.from(id))).toEqual([Buffer.from(row.id)]);

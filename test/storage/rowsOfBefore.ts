@@ -1,9 +1,9 @@
 // Attachments as a scimseal of before stored them, by docs/FORMAT.md: until version 5 of the tables under data keys with a row
 // each; until version 4 each in a row of its own, sealed by itself; until version 3 in clear.
 
-import { createCipheriv, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { dataKeyId } from "../../src/keys/attachmentSeal.ts";
-import { testSealingKey } from "../support/sealing.ts";
+import { sealByHand, testSealingKey } from "../support/sealing.ts";
 import type { TestLedger } from "./writerHarness.ts";
 
 const hex = (bytes: Uint8Array) => `'\\x${Buffer.from(bytes).toString("hex")}'`;
@@ -26,24 +26,13 @@ export async function storeAsBefore(ledger: TestLedger, version: 2 | 3 | 5): Pro
       const layout = attachments.map(({ name, content }) => `${name}:${content.length}`).join();
       const place = `scimseal/v2/attachments\0${origin}\0${claims.id}\0${layout}\0${"0/1"}`;
       const plain = attachments.flatMap(({ salt, content }) => [salt, content]);
-      store(row.seq, "*", `NULL, ${hex(seal(2, dataKey, place, plain))}`);
+      store(row.seq, "*", `NULL, ${hex(sealByHand(2, dataKey, place, plain))}`);
     } else
       for (const { name, salt, content } of attachments) {
         const place = `scimseal/v1/attachment\0${origin}\0${claims.id}\0${name}\0${"0/1"}`;
-        const sealed = `NULL, ${hex(seal(1, dataKey, place, [salt, content]))}`;
+        const sealed = `NULL, ${hex(sealByHand(1, dataKey, place, [salt, content]))}`;
         store(row.seq, name, version === 2 ? `${hex(salt)}, ${hex(content)}` : sealed);
       }
   }
   await ledger.tamper(statements.join("; "));
-}
-
-function seal(version: 1 | 2, dataKey: Uint8Array, place: string, plain: readonly Uint8Array[]): Uint8Array {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv("aes-256-gcm", dataKey, nonce);
-  cipher.setAAD(Buffer.from(place));
-  const ciphertext = Buffer.concat([...plain.map((bytes) => cipher.update(bytes)), cipher.final()]);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(ciphertext.length);
-  const head = Buffer.from([version, 0, 0, 0, 1]);
-  return Buffer.concat([head, dataKeyId(dataKey), nonce, length, ciphertext, cipher.getAuthTag()]);
 }

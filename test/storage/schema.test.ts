@@ -35,6 +35,7 @@ import {
   passOne,
   querySql,
   type TestDatabase,
+  type TestLedger,
   until,
 } from "./writerHarness.ts";
 
@@ -48,19 +49,19 @@ const ROLES = { writer: "scimseal_writer", reader: "scimseal_reader" };
 const as = (role: keyof TestDatabase["urls"]) =>
   connect({ connectionString: database.urls[role], requireSync: [] }, "test", 5_000);
 
+async function upgrade({ name, origin }: Pick<TestLedger, "name" | "origin">): Promise<void> {
+  const owner = await as("owner");
+  await migrate(owner, name, origin, ROLES);
+  await owner.end();
+}
+
 test.for([`x'; DROP TABLE x; --`, 'x"y', "X", "", "x".repeat(57)])("no schema is named after %j", (name) => {
   expect(() => schemaOf(name)).toThrow("at most 56 characters");
 });
 
 test("five instances that migrate at once make one set of tables, under the longest name too", async () => {
   const name = `${"x-".repeat(27)}xx`;
-  await Promise.all(
-    Array.from({ length: 5 }, async () => {
-      const owner = await as("owner");
-      await migrate(owner, name, "o/1", ROLES);
-      await owner.end();
-    }),
-  );
+  await Promise.all(Array.from({ length: 5 }, () => upgrade({ name, origin: "o/1" })));
   const writer = await as("writer");
   await checkSchema(writer, name, "o/1");
   await expect(checkSchema(writer, name, "o/2")).rejects.toThrow("a ledger's origin never changes");
@@ -98,9 +99,7 @@ test("a ledger of version 4 gets the index's columns, and goes on", async () => 
   );
   expect(await columns()).not.toEqual(made);
   await expect(new LedgerWriter(ledger.options()).start()).rejects.toThrow("at version 4");
-  const owner = await as("owner");
-  await migrate(owner, ledger.name, ledger.origin, ROLES);
-  await owner.end();
+  await upgrade(ledger);
   expect(await columns()).toEqual(made);
   await passOne(await ledger.writer());
   await expectSound(ledger);
@@ -120,9 +119,7 @@ test("a ledger of version 5 keeps what was sealed under a key with a row of its 
      DELETE FROM ${schema}.ledger WHERE version > 5`,
   );
   await expect(new LedgerWriter(ledger.options()).start()).rejects.toThrow("at version 5");
-  const owner = await as("owner");
-  await migrate(owner, ledger.name, ledger.origin, ROLES);
-  await owner.end();
+  await upgrade(ledger);
   expect(await ledger.entries()).toEqual(entries);
   const writer = await ledger.writer();
   const subject = { resourceType: "User", resourceId: "7" };
@@ -153,13 +150,7 @@ test("a ledger of version 1 keeps its entries, gets the tree's tables, and goes 
   await expect(new LedgerWriter(ledger.options()).start()).rejects.toThrow(
     "at version 1; set database.ownerUrl once, so that scimseal can upgrade them",
   );
-  await Promise.all(
-    Array.from({ length: 2 }, async () => {
-      const owner = await as("owner");
-      await migrate(owner, ledger.name, ledger.origin, ROLES);
-      await owner.end();
-    }),
-  );
+  await Promise.all(Array.from({ length: 2 }, () => upgrade(ledger)));
   const versions = await querySql(
     database.urls.reader,
     `SELECT version, origin FROM ${ledger.schema}.ledger ORDER BY version`,
