@@ -4,7 +4,7 @@
 // again; until then searches say that they cover less.
 
 import { Worker } from "node:worker_threads";
-import type { IndexerPosition } from "./indexer/indexer.ts";
+import { type IndexerPosition, NOTHING_INDEXED } from "./indexer/indexer.ts";
 import type { DatabaseAddress } from "./storage/postgres.ts";
 import type { WriterLog } from "./storage/writer/writer.ts";
 
@@ -33,9 +33,6 @@ export interface IndexThreadOptions {
   ledgers: readonly IndexSettings[];
   log: WriterLog;
 }
-
-/** Before anything was indexed. */
-export const NOTHING_INDEXED: IndexerPosition = { next: 0, skipped: 0, state: "starting" };
 
 const RESTART_MS = 5_000;
 

@@ -2,8 +2,8 @@
 
 import { constants, setPriority } from "node:os";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
-import { Indexer, indexVersion } from "./indexer/indexer.ts";
-import { type FromIndex, type IndexSettings, NOTHING_INDEXED, type ToIndex } from "./indexThread.ts";
+import { Indexer, indexVersion, NOTHING_INDEXED } from "./indexer/indexer.ts";
+import type { FromIndex, IndexSettings, ToIndex } from "./indexThread.ts";
 import { createAttachmentOpener } from "./keys/attachmentOpen.ts";
 import { createIndexKey } from "./keys/indexKey.ts";
 import { KeyError } from "./keys/keyFile.ts";

@@ -15,14 +15,9 @@ export class RecentMap<Key, Value extends NonNullable<unknown>> {
     this.#atLeast = atLeast;
   }
 
-  /** Whether nothing is remembered. */
-  get isEmpty(): boolean {
-    return this.#young.size === 0 && this.#old.size === 0;
-  }
-
-  /** Whether there is a value; to ask is no use of it. */
-  has(key: Key): boolean {
-    return this.#young.has(key) || this.#old.has(key);
+  /** How many are remembered now. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
   }
 
   /** The value; that it was asked for keeps it. */

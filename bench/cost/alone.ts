@@ -1,9 +1,7 @@
 // In place of src/watchThread.ts and src/indexThread.ts: nobody watches, and nothing is indexed.
 
-import type { IndexerPosition } from "../../src/indexer/indexer.ts";
+import { type IndexerPosition, NOTHING_INDEXED } from "../../src/indexer/indexer.ts";
 import { NOTHING_WATCHED, type WatchState } from "../../src/ledgerWatch.ts";
-
-export const NOTHING_INDEXED: IndexerPosition = { next: 0, skipped: 0, state: "starting" };
 
 export class WatchThread {
   stateOf(): WatchState {

@@ -36,6 +36,9 @@ export interface IndexerPosition {
   error?: string;
 }
 
+/** Before anything was indexed. */
+export const NOTHING_INDEXED: IndexerPosition = { next: 0, skipped: 0, state: "starting" };
+
 /** Of the tables, the tokens and what is taken out of entries: with another one every index is made anew. */
 const INDEX_FORMAT = 4;
 
@@ -57,7 +60,7 @@ export class Indexer {
   readonly #reading: IndexReading;
   readonly #stopping = new AbortController();
   #page = MAX_PAGE;
-  #position: IndexerPosition = { next: 0, skipped: 0, state: "starting" };
+  #position = NOTHING_INDEXED;
   #running: Promise<void> | undefined;
 
   constructor(options: IndexerOptions) {

@@ -22,6 +22,6 @@ export class RetryMemory {
   }
 
   get isEmpty(): boolean {
-    return this.#txnByKey.isEmpty;
+    return this.#txnByKey.size === 0;
   }
 }

@@ -27,6 +27,11 @@ export function encodeArray(oid: number, items: readonly (Uint8Array | null)[]):
   return out;
 }
 
+/** bytea elements. */
+export function encodeByteaArray(values: readonly Uint8Array[]): Buffer {
+  return encodeArray(OID.bytea, values);
+}
+
 /** int8 elements. */
 export function encodeInt8Array(values: readonly number[]): Buffer {
   return encodeArray(

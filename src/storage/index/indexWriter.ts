@@ -4,7 +4,7 @@
 
 import type { Client, QueryResultRow } from "pg";
 import { paddingTokens, type SearchToken, searchTokens, type TokenKind } from "../../scim/search/tokens.ts";
-import { encodeArray, encodeInt8Array, encodeTextArray, encodeUuidArray, OID } from "../binary.ts";
+import { encodeByteaArray, encodeInt8Array, encodeTextArray, encodeUuidArray } from "../binary.ts";
 import { connect, type DatabaseAddress, destroy, endWithin, queryWithin } from "../postgres.ts";
 import { schemaOf } from "../schema.ts";
 import { encodeBigintLists, encodeNullable } from "./indexArrays.ts";
@@ -227,10 +227,7 @@ export class IndexWriter {
     const place = (given: typeof rows) => [
       encodeBigintLists([given.map(({ id }) => id)]),
       encodeTextArray(given.map(({ attribute }) => attribute)),
-      encodeArray(
-        OID.bytea,
-        given.map(({ digest }) => digest),
-      ),
+      encodeByteaArray(given.map(({ digest }) => digest)),
       encodeInt8Array(given.map(({ firstSeq }) => firstSeq)),
       encodeInt8Array(given.map(({ lastSeq }) => lastSeq)),
     ];
@@ -258,8 +255,7 @@ export class IndexWriter {
         encodeBigintLists(tokens),
         encodeInt8Array(tokens.map(({ length }, index) => (ends[index] ?? 0) - length + 1)),
         encodeInt8Array(ends),
-        encodeArray(
-          OID.bytea,
+        encodeByteaArray(
           given.map(({ id, attribute, value }) => sealer.seal(value, sealedNamePlace(id, attribute))),
         ),
       ]);

@@ -8,7 +8,7 @@ import { equalBytes, HASH_BYTES } from "../../ledger/hash.ts";
 import type { VerifySignature } from "../../ledger/leaf.ts";
 import { followRotations, type KeyTrail } from "../../ledger/rotation.ts";
 import { type FilledTile, TILE_BYTES, type Tile } from "../../ledger/tree/tile.ts";
-import { encodeArray, encodeInt8Array, OID } from "../binary.ts";
+import { encodeByteaArray, encodeInt8Array } from "../binary.ts";
 import {
   checkDurability,
   connect,
@@ -147,13 +147,7 @@ export class TreeWriter {
         name: "scimseal_store_tiles",
         text: `INSERT INTO ${this.#schema}.tile (level, index, hashes)
           SELECT unnest($1::smallint[]), unnest($2::bigint[]), unnest($3::bytea[]) ON CONFLICT DO NOTHING`,
-        values: [
-          ...places,
-          encodeArray(
-            OID.bytea,
-            some.map(({ bytes }) => bytes),
-          ),
-        ],
+        values: [...places, encodeByteaArray(some.map(({ bytes }) => bytes))],
       });
       if (rowCount === some.length) continue;
       different.push(...(await this.#findDifferent(some, places)));

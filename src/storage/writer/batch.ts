@@ -10,7 +10,14 @@ import { type Base64urlEncoder, formatHeader, formatSigningInput } from "../../l
 import { SEALED_TOGETHER } from "../../ledger/sealedAttachment.ts";
 import type { SealedEntry, SealingTask } from "../../ledger/sealing.ts";
 import { rowsToStore } from "../attachmentSealer.ts";
-import { encodeArray, encodeInt8Array, encodeTextArray, encodeUuidArray, OID } from "../binary.ts";
+import {
+  encodeArray,
+  encodeByteaArray,
+  encodeInt8Array,
+  encodeTextArray,
+  encodeUuidArray,
+  OID,
+} from "../binary.ts";
 import { queryWithin } from "../postgres.ts";
 import { partitionName, roomInPartition } from "../schema.ts";
 import type { Draft } from "./recorded.ts";
@@ -214,10 +221,7 @@ export async function insertBatch(
         OID.text,
         entries.map(({ leaf }) => leaf),
       ),
-      encodeArray(
-        OID.bytea,
-        entries.map(({ leafHash }) => leafHash),
-      ),
+      encodeByteaArray(entries.map(({ leafHash }) => leafHash)),
       encodeTextArray(entries.map(({ draft }) => draft.body.type)),
       encodeUuidArray(entries.map(({ txn }) => txn)),
       instance,
@@ -227,22 +231,13 @@ export async function insertBatch(
       ...(parts.attachments
         ? [
             encodeInt8Array(attachments.map(({ seq }) => seq)),
-            encodeArray(
-              OID.bytea,
-              attachments.map(({ content }) => content),
-            ),
+            encodeByteaArray(attachments.map(({ content }) => content)),
           ]
         : []),
       ...(parts.blocks
         ? [
-            encodeArray(
-              OID.bytea,
-              blocks.map(({ id }) => id),
-            ),
-            encodeArray(
-              OID.bytea,
-              blocks.map(({ wrapped }) => wrapped),
-            ),
+            encodeByteaArray(blocks.map(({ id }) => id)),
+            encodeByteaArray(blocks.map(({ wrapped }) => wrapped)),
           ]
         : []),
       ...(parts.accounts
